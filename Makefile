@@ -1,0 +1,40 @@
+# Each target makes .venv itself when it is missing or out of date. Needs Python >= 3.11 with venv, nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test slow lint types bench clean
+
+demo: $(READY) ## train on real digits with the callback; table, TensorBoard logs, one picture
+	$(BIN)/python codelabs/first_light.py
+
+test: $(READY) ## the fast tests
+	$(BIN)/python -m pytest
+
+slow: $(READY) ## statistical studies, packaging, the demo itself
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## on the built wheel, as a user's type checker sees it
+	rm -rf build/types && mkdir -p build/types
+	$(BIN)/pip install --quiet --no-deps --target build/types .
+	cd build/types && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p privacy_callbacks
+
+bench: $(READY) ## costs as ratios, measured side by side
+	$(BIN)/python benchmarks/overhead.py
+
+$(READY): requirements-dev.txt setup.py pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python >= 3.11 is needed; name one with PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'tf-keras>=2.21,<2.22' 'tensorflow-probability>=0.25'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info logs demo

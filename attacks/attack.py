@@ -1,0 +1,132 @@
+"""The one extension point: what an attack is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .roc import check_scores
+
+SIGNAL_NAMES = ("loss", "confidence", "scaled_logit", "margin", "entropy", "modified_entropy", "correct")
+
+
+class Signals(Mapping[str, NDArray[np.float64]]):
+    """One model's answers: name → float[n, q], all of one shape; higher = more member-like. Read-only.
+
+    Axes: n audited records, q queries a record (1 unless an attack asked for more).
+
+    Raises:
+      ValueError: if a signal is not [n, q], or two differ in shape.
+    """
+
+    def __init__(self, values: Mapping[str, ArrayLike]) -> None:
+        self._values: dict[str, NDArray[np.float64]] = {}
+        for name, given in values.items():
+            array = np.array(given, dtype=np.float64)
+            shapes = {known.shape for known in self._values.values()}
+            if array.ndim != 2 or (shapes and array.shape not in shapes):
+                raise ValueError(f"signal {name!r} has shape {array.shape}; give every signal as (records, queries).")
+            array.flags.writeable = False
+            self._values[name] = array
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def num_records(self) -> int:
+        return next(iter(self._values.values())).shape[0] if self._values else 0
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The guess beside the truth, aligned with the records.
+
+    Attributes:
+      values: float[n], higher = more member-like.
+      is_member: bool[n].
+      ids: [n], the records' ids.
+    Raises:
+      ValueError: on lengths that differ, NaN, or an empty side.
+    """
+
+    values: NDArray[np.float64]
+    is_member: NDArray[np.bool_]
+    ids: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        values, truth = check_scores(self.values, self.is_member)
+        if len(self.ids) != len(values):
+            raise ValueError(f"{len(self.ids)} ids were given for {len(values)} scores; give one id a record.")
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "is_member", truth)
+
+
+@dataclass(frozen=True)
+class AttackContext:
+    """What an attack may learn from. It never holds the membership of the records it will be judged on.
+
+    Attributes:
+      population: the signals of records that no model trained on; None unless the attack sets `needs_population`.
+      seed: for whatever is random in the attack.
+    """
+
+    population: Signals | None = None
+    seed: int = 0
+
+
+class FittedAttack(Protocol):
+    """An attack that has learned what it can and is ready to score."""
+
+    def score(self, signals: Signals) -> NDArray[np.float64]:
+        """float[n], higher = more member-like, for the records whose signals are given."""
+
+
+@runtime_checkable
+class Attack(Protocol):
+    """A frozen description of an attack.
+
+    Attributes:
+      name: what reports, log keys and TensorBoard runs call it.
+      signals: the names of the signals it reads.
+      needs_population: True if it learns from records that no model trained on.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def signals(self) -> tuple[str, ...]: ...
+
+    @property
+    def needs_population(self) -> bool: ...
+
+    def fit(self, context: AttackContext) -> FittedAttack:
+        """Learns from the context; the description itself stays as it is."""
+
+
+def named_attacks(attacks: list[Attack]) -> Mapping[str, Attack]:
+    """Attacks by a name of their own: the second of a kind is called `<name>_2`, and so on.
+
+    Raises:
+      TypeError: if one of them is no attack.
+    """
+    named: dict[str, Attack] = {}
+    for attack in attacks:
+        if not isinstance(attack, Attack):
+            raise TypeError(f"{attack!r} is not an attack; give instances such as Threshold('loss').")
+        name, count = attack.name, 2
+        while name in named:
+            name, count = f"{attack.name}_{count}", count + 1
+        named[name] = attack
+    return MappingProxyType(named)

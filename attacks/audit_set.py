@@ -1,0 +1,182 @@
+"""The records an audit asks about: drawn once, fixed over epochs so that curves are comparable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+
+from .duplicates import DuplicateWatch
+from .record_source import Records, open_source
+from .sampling import Sample, draw
+
+
+class AuditSet:
+    """A balanced, seeded sample of members and non-members, resident as tensors, and the truth about them.
+
+    Each side is read once, in one pass, and sampled uniformly without replacement; arrays, `tf.data` and `PyDataset`
+    give the same sample of the same records. Memory is bounded by `size`, whatever the length of the sources.
+
+    Axis n: the audited records, members first, each side in the order of its source.
+
+    Args:
+      members: records that the model trains on: (x, y) or (x, y, sample_weight) arrays or lists, a finite
+        `tf.data.Dataset` (batched or not; not a reshuffling one) or a `keras.utils.PyDataset`; x may be a dict or tuple
+        of inputs.
+      nonmembers: records from the same distribution that it never sees, in any of these forms.
+      population: further records that no model trains on, for attacks that need some; or a share in (0, 1) of the
+        non-members to set aside for that (never judged); None = none.
+      size: the most records to audit on each side; the smaller side decides.
+      ids: (member ids, non-member ids), one id a record of each source; default: the position on its own side.
+      seed: decides the sample.
+    Attributes:
+      x, y: inputs and labels as a nest of tensors [n, ...].
+      is_member: bool[n].
+      ids: [n].
+      population: `Records` of tensors, or None.
+      size: how many records were asked for on each side.
+      num_members, num_nonmembers: how many there are (equal).
+      available: (members, non-members) found in the sources.
+      warnings: sentences about these records that change what a number means.
+    Raises:
+      TypeError, ValueError: on an empty side, lengths or shapes that differ, missing labels, NaN or infinite inputs,
+        endless, reshuffling or one-way sources, and arguments out of range; each says what to give instead.
+    """
+
+    def __init__(
+        self,
+        members: Any,
+        nonmembers: Any,
+        population: Any = None,
+        size: int = 2_000,
+        ids: tuple[ArrayLike, ArrayLike] | None = None,
+        seed: int = 0,
+    ) -> None:
+        share = _population_share(population)
+        if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"the audit's size is {size!r}; give how many records to draw on each side, at least 1.")
+        self.size = int(size)
+        sides = open_source(members, "members"), open_source(nonmembers, "nonmembers")
+        member_seed, nonmember_seed, population_seed = np.random.SeedSequence(seed).generate_state(3)
+
+        reserve = size if share else 0
+        drawn_nonmembers = draw(sides[1], size + reserve, int(nonmember_seed))
+        set_aside = min(reserve, int(share * drawn_nonmembers.total))
+        usable = len(drawn_nonmembers.positions) - set_aside
+        if usable < 1:
+            raise ValueError("nonmembers is empty once the population is set aside; give more non-members.")
+        candidates = drawn_nonmembers.part(0, min(size, usable))
+        watch = DuplicateWatch(candidates.records) if len(candidates.positions) else None
+        drawn_members = draw(sides[0], size, int(member_seed), _checked(watch, candidates))
+        count = min(len(drawn_members.positions), len(candidates.positions))
+
+        nonmember_sample = drawn_nonmembers.part(0, count)
+        member_sample = drawn_members.part(0, count)
+        kept = np.isin(candidates.positions, nonmember_sample.positions)
+        self.available = drawn_members.total, drawn_nonmembers.total
+        self.warnings = _duplicate_warning(int(watch.found[kept].sum()) if watch else 0, count)
+        self.num_members = self.num_nonmembers = count
+        self.is_member: NDArray[np.bool_] = np.arange(2 * count) < count
+        self.ids = _joined_ids(ids, member_sample, nonmember_sample)
+        both = tf.nest.map_structure(
+            lambda a, b: np.concatenate([a, b]), tuple(member_sample.records), tuple(nonmember_sample.records)
+        )
+        _refuse_nonfinite(both[0], self.is_member, self.ids)
+        self.x, self.y = _resident(Records(*both))
+        self.population: Records | None = None
+        if set_aside:
+            rows = drawn_nonmembers.part(len(drawn_nonmembers.positions) - set_aside, len(drawn_nonmembers.positions))
+            self.population = _resident(rows.records)
+        elif population is not None and not share:
+            rows = draw(open_source(population, "population"), size, int(population_seed)).part(0, size)
+            _refuse_other_shapes(member_sample.records, rows.records, "population")
+            self.population = _resident(rows.records)
+
+    def __len__(self) -> int:
+        return len(self.is_member)
+
+    def __repr__(self) -> str:
+        return (
+            f"AuditSet({self.num_members:,} of {self.available[0]:,} members, "
+            f"{self.num_nonmembers:,} of {self.available[1]:,} non-members)"
+        )
+
+
+def _population_share(population: Any) -> float:
+    if not isinstance(population, (int, float)):
+        return 0.0
+    if not 0 < population < 1:
+        raise ValueError(f"population is {population!r}; give records (x, y), or a share of the non-members in (0, 1).")
+    return float(population)
+
+
+def _checked(watch: DuplicateWatch | None, nonmembers: Sample) -> Any:
+    """Looks for duplicates in every batch of members, after making sure that the two sides are comparable."""
+
+    def look(batch: Records) -> None:
+        _refuse_other_shapes(nonmembers.records, batch, "members")
+        if watch is not None:
+            watch(batch)
+
+    return look
+
+
+def _refuse_other_shapes(known: Records, other: Records, side: str) -> None:
+    try:
+        tf.nest.assert_same_structure(tuple(known), tuple(other))
+    except (TypeError, ValueError):
+        raise ValueError(f"{side} and the non-members have inputs of different structure; give both alike.") from None
+    for ours, theirs in zip(tf.nest.flatten(tuple(known)), tf.nest.flatten(tuple(other)), strict=True):
+        if ours.shape[1:] != theirs.shape[1:]:
+            raise ValueError(
+                f"a record of {side} has shape {theirs.shape[1:]}, one of the non-members {ours.shape[1:]}; give both alike."
+            )
+
+
+def _duplicate_warning(found: int, count: int) -> tuple[str, ...]:
+    if not found:
+        return ()
+    return (
+        f"{found:,} of {count:,} audited non-members have exactly the inputs of some record in members, so they are "
+        "members in truth: every number is pulled towards «no leakage». Remove them from nonmembers.",
+    )
+
+
+def _joined_ids(ids: tuple[ArrayLike, ArrayLike] | None, members: Sample, nonmembers: Sample) -> NDArray[Any]:
+    if ids is None:
+        return np.concatenate([members.positions, nonmembers.positions])
+    if not isinstance(ids, (tuple, list)) or len(ids) != 2:
+        raise ValueError("ids must be a pair (member ids, non-member ids), one id a record of each source.")
+    chosen = []
+    for name, side_ids, sample in (("member", ids[0], members), ("non-member", ids[1], nonmembers)):
+        known = np.asarray(side_ids)
+        if known.shape != (sample.total,):
+            raise ValueError(f"{known.shape} {name} ids were given for {sample.total} records; give one id a record.")
+        chosen.append(known[sample.positions])
+    if chosen[0].dtype.kind != chosen[1].dtype.kind:
+        chosen = [side_ids.astype(object) for side_ids in chosen]
+    return np.concatenate(chosen)
+
+
+def _refuse_nonfinite(x: Any, is_member: NDArray[np.bool_], ids: NDArray[Any]) -> None:
+    for leaf in tf.nest.flatten(x):
+        if leaf.dtype.kind != "f":
+            continue
+        bad = np.flatnonzero(~np.isfinite(leaf.reshape(len(leaf), -1)).all(axis=1))
+        if bad.size:
+            raise ValueError(
+                f"inputs are NaN or infinite in {describe_records(bad, is_member, ids)}; clean them first."
+            )
+
+
+def describe_records(rows: NDArray[np.intp], is_member: NDArray[np.bool_], ids: NDArray[Any]) -> str:
+    """`3 of 400 audited records (member 7, member 12, non-member 3)`, the first few by id."""
+    named = [f"{'member' if is_member[row] else 'non-member'} {ids[row]}" for row in rows[:3]]
+    more = ", …" if len(rows) > 3 else ""
+    return f"{len(rows):,} of {len(is_member):,} audited records ({', '.join(named)}{more})"
+
+
+def _resident(records: Records) -> Records:
+    return Records(*tf.nest.map_structure(tf.convert_to_tensor, tuple(records)))

@@ -1,0 +1,197 @@
+"""From resident records to signals: one model, one graph, traced once, whatever the number of audits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from .attack import Signals
+from .audit_set import AuditSet, describe_records
+from .head import Head, read_head
+from .model_loss import loss_of
+from .record_source import Records
+
+# From about a thousand records a chunk on a forward pass gets no faster (CPU); larger chunks only cost memory.
+_RECORDS_PER_CHUNK = 1_000
+_CHUNK_BYTES = 512 * 2**20
+
+
+class SignalPass:
+    """A model's signals on the records of an audit, with the weights of the moment it is asked.
+
+    The model is called in inference mode inside a `keras.StatelessScope`, so that nothing the call would assign (batch
+    statistics, seeds of random layers, metrics) reaches the model. `Model.stateless_call` opens the same scope but skips
+    `Layer.__call__`, and with it mixed-precision casts and models whose `call` takes no `training` argument.
+
+    Args:
+      model: a built Keras model with one output.
+      audit_set: the records.
+      loss: anything `compile(loss=)` takes; None = the model's own.
+      batch_size: records in one forward pass; None = about a thousand, fewer where activations would need much memory.
+    Attributes:
+      head: how the model's outputs are read.
+      traces: how often the model's Python code ran: once to look at its head, once for the pass.
+    Raises:
+      TypeError: if the model is not a Keras 3 model on the TensorFlow backend.
+      ValueError: if it has no weights yet, does not take the records, has several outputs or no loss, or if its head and
+        the labels do not fit each other.
+    """
+
+    def __init__(self, model: Any, audit_set: AuditSet, loss: Any = None, batch_size: int | None = None) -> None:
+        check_model(model)
+        self.model = model
+        self.traces = 0
+        self._audit_set = audit_set
+        self._batch_size = batch_size or _memory_bound(model, audit_set.x)
+        self._loss = loss
+        self._graphs: dict[Any, Callable[..., Any]] = {}
+        self.head = self._look_at_head(audit_set.x, audit_set.y)
+        self._audited = self._with_labels(Records(audit_set.x, audit_set.y), self.head)
+
+    def signals(self, names: tuple[str, ...]) -> Signals:
+        """The named signals of the audited records, float64[n, 1] each.
+
+        Raises:
+          ValueError: if a name does not fit the head, or outputs are NaN or infinite.
+        """
+        audited = self._audit_set
+        return self._run(
+            names, self._audited, lambda rows: f"for {describe_records(rows, audited.is_member, audited.ids)}"
+        )
+
+    def population_signals(self, names: tuple[str, ...]) -> Signals:
+        """The named signals of the audit set's population, float64[z, 1] each.
+
+        Raises:
+          ValueError: if there is none, or as `signals`.
+        """
+        records = self._audit_set.population
+        if records is None:
+            raise ValueError("the attack needs records that no model trained on; give some with population=.")
+        head = self._look_at_head(records.x, records.y)
+        return self._run(names, self._with_labels(records, head), lambda rows: f"for {len(rows)} population records")
+
+    def _look_at_head(self, x: Any, y: Any) -> Head:
+        """Traces the model once, without running it, to see which operation makes its outputs."""
+        found: list[Head] = []
+        labels = y.numpy()
+
+        def look(inputs: Any) -> Any:
+            outputs = self._outputs(inputs)
+            loss = loss_of(self.model, self._loss, labels.shape, tuple(outputs.shape))
+            found.append(read_head(outputs, loss, labels))
+            return outputs
+
+        specs = tf.nest.map_structure(lambda leaf: tf.TensorSpec((None, *leaf.shape[1:]), leaf.dtype), x)
+        tf.function(look).get_concrete_function(specs)
+        return found[-1]
+
+    def _with_labels(self, records: Records, head: Head) -> tuple[Any, Any, Any]:
+        labels = np.zeros(len(records), np.int64) if head.labels is None else head.labels
+        return records.x, records.y, tf.convert_to_tensor(labels)
+
+    def _run(self, names: tuple[str, ...], records: Any, describe: Callable[[NDArray[np.intp]], str]) -> Signals:
+        unfit = [name for name in names if name not in self.head.signals]
+        if unfit:
+            raise ValueError(
+                f"signal {unfit[0]!r} does not fit this model's {self.head.kind} head; it has {', '.join(self.head.signals)}."
+            )
+        count = int(records[2].shape[0])
+        key = names, count
+        if key not in self._graphs:
+            self._graphs[key] = self._graph(names, count, records)
+        # map_fn gave the last chunk the last rows of the set: drop what the chunk before it has already answered.
+        chunks = self._graphs[key](*records).numpy()
+        overlap = chunks.shape[0] * chunks.shape[2] - count
+        rows = np.concatenate([*chunks[:-1], chunks[-1][:, overlap:]], axis=1)
+        bad = np.flatnonzero(rows[-1] == 0)
+        if bad.size:
+            output = (getattr(self.model, "output_names", None) or ["output"])[0]
+            raise ValueError(f"the model's output {output!r} is NaN or infinite {describe(bad)}.")
+        return Signals({name: row[:, None] for name, row in zip(names, rows, strict=False)})
+
+    def _graph(self, names: tuple[str, ...], count: int, records: Any) -> Callable[..., Any]:
+        """float64[chunks, names + 1, records in a chunk] of records [count, ...]; the last row is 1 for finite outputs."""
+        chunk = _chunk_size(count, self._batch_size)
+        starts = [*range(0, count - chunk, chunk), count - chunk]
+
+        def answers(x: Any, y: Any, labels: Any) -> Any:
+            outputs = self._outputs(x)
+            rows = [self.head.compute(name, outputs, y, labels) for name in names]
+            finite = tf.reshape(tf.math.is_finite(outputs), [chunk, -1])
+            rows.append(tf.cast(tf.reduce_all(finite, axis=1), tf.float64))
+            return tf.ensure_shape(tf.stack(rows), (len(names) + 1, chunk))
+
+        def run(x: Any, y: Any, labels: Any) -> Any:
+            def one_chunk(start: Any) -> Any:
+                return answers(*tf.nest.map_structure(lambda leaf: _rows(leaf, start, chunk), (x, y, labels)))
+
+            if len(starts) == 1:
+                return answers(x, y, labels)[None]
+            signature = tf.TensorSpec((len(names) + 1, chunk), tf.float64)
+            return tf.map_fn(one_chunk, tf.constant(starts), fn_output_signature=signature, parallel_iterations=1)
+
+        # A concrete function stays a graph even under tf.config.run_functions_eagerly.
+        return tf.function(run, reduce_retracing=True).get_concrete_function(*records)
+
+    def _outputs(self, x: Any) -> Any:
+        self.traces += 1
+        try:
+            with keras.StatelessScope():
+                outputs = tf.nest.flatten(self.model(x, training=False))
+        except (TypeError, ValueError) as reason:
+            raise ValueError(f"the model does not take the audited records: {reason}") from reason
+        if len(outputs) != 1:
+            raise ValueError(
+                f"the model has {len(outputs)} outputs; an audit reads one. Give it a model with that output alone."
+            )
+        return outputs[0]
+
+
+def check_model(model: Any) -> None:
+    """Refuses what is not a built Keras 3 model on TensorFlow.
+
+    Raises:
+      TypeError, ValueError: saying what came and what to do.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"the model is a {type(model).__module__}.{type(model).__name__}; "
+            "audits need a keras.Model of Keras 3 (not tf_keras)."
+        )
+    if keras.config.backend() != "tensorflow":
+        raise TypeError(f"Keras runs on {keras.config.backend()!r}; audits need the backend 'tensorflow'.")
+    if not model.built:
+        raise ValueError("the model has no weights yet; call it on one batch first, or fit it.")
+
+
+def _rows(leaf: Any, start: Any, count: int) -> Any:
+    rest = leaf.shape[1:]
+    return tf.slice(leaf, tf.concat([[start], tf.zeros(len(rest), tf.int32)], 0), [count, *rest])
+
+
+def _chunk_size(count: int, most: int) -> int:
+    """Records in a chunk: as equal as can be, at least a thousand where memory and the number of records allow."""
+    chunks = max(1, count // _RECORDS_PER_CHUNK)
+    chunks = max(chunks, -(-count // most))
+    return -(-count // chunks)
+
+
+def _memory_bound(model: Any, x: Any) -> int:
+    """The most records whose activations fit the chunk's memory, guessed from the largest layer output that is known."""
+    inputs = sum(int(np.prod(leaf.shape[1:])) for leaf in tf.nest.flatten(x))
+    largest = max([4 * inputs, *(_output_elements(layer) for layer in model.layers)])
+    return max(8, _CHUNK_BYTES // (2 * 4 * largest))
+
+
+def _output_elements(layer: Any) -> int:
+    try:
+        shapes = [output.shape for output in tf.nest.flatten(layer.output)]
+    except AttributeError:  # a layer that was never called on symbolic inputs
+        return 0
+    return max((int(np.prod([axis or 1 for axis in shape[1:]])) for shape in shapes), default=0)

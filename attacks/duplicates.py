@@ -1,0 +1,69 @@
+"""Non-members that are members in truth: records whose exact inputs stand on both sides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from .record_source import Records
+
+
+class DuplicateWatch:
+    """Watches one side go by and marks the records of the other whose inputs occur there exactly.
+
+    Memory is one hash a watched-for record, whatever passes by; matching hashes are confirmed by comparing the inputs.
+    """
+
+    def __init__(self, wanted: Records) -> None:
+        self._wanted = wanted
+        hashes = input_hashes(wanted.x)
+        self._order = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._order]
+        self.found = np.zeros(len(wanted), bool)
+
+    def __call__(self, batch: Records) -> None:
+        """Compares one batch of the other side."""
+        hashes = input_hashes(batch.x)
+        first = np.searchsorted(self._hashes, hashes, "left")
+        last = np.searchsorted(self._hashes, hashes, "right")
+        for row in np.flatnonzero(first < last):
+            for match in self._order[first[row] : last[row]]:
+                if not self.found[match]:
+                    self.found[match] = _same(self._wanted.take(match).x, batch.take(row).x)
+
+
+def input_hashes(x: Any) -> NDArray[np.uint64]:
+    """uint64[n], equal for records with equal inputs (64-bit and 32-bit floats of the same value included)."""
+    leaves = tf.nest.flatten(x)
+    total = np.zeros(len(leaves[0]), np.uint64)
+    for index, leaf in enumerate(leaves):
+        rows = _words(_comparable(leaf).reshape(len(leaf), -1))
+        words = pd.util.hash_array(rows.ravel(), categorize=False).reshape(rows.shape)
+        # Odd multipliers tell the places of equal values apart; sums wrap around, as they should.
+        places = 2 * np.arange(rows.shape[1], dtype=np.uint64) + np.uint64(2 * index + 1)
+        total = total * np.uint64(31) + (words * places).sum(axis=1, dtype=np.uint64)
+    return total
+
+
+def _words(rows: NDArray[Any]) -> NDArray[Any]:
+    """Numbers as the fewest 64-bit words a row; strings stay as they are."""
+    if rows.dtype == object:
+        return rows
+    as_bytes = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1)
+    return np.pad(as_bytes, ((0, 0), (0, -as_bytes.shape[1] % 8))).view(np.uint64)
+
+
+def _comparable(leaf: Any) -> np.ndarray:
+    array = np.asarray(leaf)
+    if array.dtype.kind == "f":
+        return array.astype(np.float32) + np.float32(0)  # + 0 makes -0.0 and 0.0 one value
+    return array.astype(object) if array.dtype.kind in "SU" else array
+
+
+def _same(left: Any, right: Any) -> bool:
+    pairs = zip(tf.nest.flatten(left), tf.nest.flatten(right), strict=True)
+    return all(np.array_equal(_comparable(a), _comparable(b)) for a, b in pairs)

@@ -1,0 +1,100 @@
+"""A number that never travels without its uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+LEVEL = 0.95
+
+
+class Estimate(float):
+    """A float with the interval it belongs to.
+
+    It behaves as a float wherever one is expected: comparing, formatting, averaging, JSON.
+
+    Attributes:
+      low, high: the confidence interval; None where no honest one exists.
+      level: the interval's confidence level, e.g. 0.95.
+      null_level: what a leak-free audit of this size stays below with probability `level`;
+        stands in for the interval where there is none (advantage, mutual information), else None.
+      details: further figures that belong to the number, by name (e.g. `attained_fpr`).
+    """
+
+    low: float | None
+    high: float | None
+    level: float
+    null_level: float | None
+    details: Mapping[str, float]
+
+    def __new__(
+        cls,
+        value: float,
+        low: float | None = None,
+        high: float | None = None,
+        level: float = LEVEL,
+        null_level: float | None = None,
+        details: Mapping[str, float] | None = None,
+    ) -> Estimate:
+        self = super().__new__(cls, value)
+        set_once = super(Estimate, self).__setattr__
+        set_once("low", None if low is None else float(low))
+        set_once("high", None if high is None else float(high))
+        set_once("level", float(level))
+        set_once("null_level", None if null_level is None else float(null_level))
+        set_once("details", MappingProxyType(dict(details or {})))
+        return self
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"an Estimate is read-only; cannot set {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (
+            Estimate,
+            (float(self), self.low, self.high, self.level, self.null_level, dict(self.details)),
+        )
+
+    def __repr__(self) -> str:
+        if self.low is not None and self.high is not None:
+            return f"{float(self):.4g} [{self.low:.4g}, {self.high:.4g}]"
+        if self.null_level is not None:
+            return f"{float(self):.4g} (null level {self.null_level:.4g})"
+        return f"{float(self):.4g}"
+
+    __str__ = float.__repr__
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers by name, for JSON; what is absent is left out."""
+        named = {"value": float(self), "low": self.low, "high": self.high, "level": self.level}
+        named |= {"null_level": self.null_level, **self.details}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def normal_quantile(level: float) -> float:
+    """The z of a two-sided normal interval: 1.96 for level 0.95."""
+    return float(special.ndtri(0.5 + level / 2))
+
+
+def clopper_pearson_low(successes: int, trials: int, error: float) -> float:
+    """The exact one-sided lower bound of a proportion: it exceeds the truth with probability at most `error`."""
+    return 0.0 if successes == 0 else float(special.betaincinv(successes, trials - successes + 1, error))
+
+
+def clopper_pearson_high(successes: int, trials: int, error: float) -> float:
+    """The exact one-sided upper bound of a proportion: it falls short of the truth with probability at most `error`."""
+    return 1.0 if successes == trials else float(special.betaincinv(successes + 1, trials - successes, 1 - error))
+
+
+def check_level(level: float) -> float:
+    """Returns `level` if it is a confidence level.
+
+    Raises:
+      ValueError: if it does not lie strictly between 0 and 1.
+    """
+    if not 0 < level < 1 or not np.isfinite(level):
+        raise ValueError(f"level is {level!r}; give a confidence level between 0 and 1, such as 0.95.")
+    return float(level)

@@ -1,0 +1,168 @@
+"""The loss a model was compiled with, as a number a record: no reduction, weights, smoothing or regularisers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+_CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
+_BINARY = ("binary_crossentropy",)
+_CLASS_NAMES = {
+    "CategoricalCrossentropy": "categorical_crossentropy",
+    "SparseCategoricalCrossentropy": "sparse_categorical_crossentropy",
+    "BinaryCrossentropy": "binary_crossentropy",
+}
+
+
+@dataclass(frozen=True)
+class ModelLoss:
+    """What the audit needs to know of a loss.
+
+    Attributes:
+      name: the loss's name, for messages.
+      family: "categorical" or "binary" for Keras' plain cross-entropies, else "other".
+      sparse: True if labels must be class numbers, False if one-hot, None if the loss does not say.
+      from_logits: True if a cross-entropy reads logits.
+      per_record: (y, outputs) -> float[n], lower = better, as Keras computes it.
+    """
+
+    name: str
+    family: str
+    sparse: bool | None
+    from_logits: bool
+    per_record: Callable[[Any, Any], Any]
+
+
+def loss_of(model: Any, loss: Any, label_shape: tuple[int, ...], output_shape: tuple[int | None, ...]) -> ModelLoss:
+    """Reads the loss from what `compile` was given, or from `loss` where that is given instead.
+
+    Args:
+      model: a Keras model.
+      loss: anything that `compile(loss=)` takes for one output; None = the model's own.
+      label_shape, output_shape: of all labels and outputs, first axis included; they decide what "crossentropy" means.
+    Raises:
+      ValueError: if there is none, or it has no per-record meaning that this package knows.
+    """
+    if loss is None:
+        if not getattr(model, "compiled", False) or model.loss is None:
+            raise ValueError("the model is not compiled with a loss; compile it, or give the audit one with loss=.")
+        if type(model).compute_loss is not keras.Model.compute_loss:
+            raise ValueError(
+                f"{type(model).__name__} overrides compute_loss, whose value an audit cannot take apart by record; "
+                "give the audit the loss to use with loss=."
+            )
+        loss = model.loss
+    return _read(_single(loss), label_shape, output_shape)
+
+
+def _single(loss: Any) -> Any:
+    if isinstance(loss, dict) and "class_name" not in loss:
+        loss = list(loss.values())
+    if isinstance(loss, (list, tuple)):
+        if len(loss) != 1:
+            raise ValueError(
+                f"the model has {len(loss)} losses; an audit reads one output, so give it one loss with loss=."
+            )
+        return loss[0]
+    return loss
+
+
+def _read(loss: Any, label_shape: tuple[int, ...], output_shape: tuple[int | None, ...]) -> ModelLoss:
+    if isinstance(loss, str) and loss.lower() in ("crossentropy", "ce"):
+        # The rule by which Keras chooses.
+        if output_shape[-1] == 1:
+            loss = "binary_crossentropy"
+        else:
+            is_sparse = len(label_shape) < len(output_shape) or label_shape[-1] == 1
+            loss = "sparse_categorical_crossentropy" if is_sparse else "categorical_crossentropy"
+    resolved = keras.losses.get(loss)
+    if isinstance(resolved, keras.losses.Loss):
+        return _read_object(resolved)
+    return _read_function(resolved)
+
+
+def _read_object(loss: keras.losses.Loss) -> ModelLoss:
+    config = _config(loss)
+    # A user's subclass may compute something else under the same name.
+    is_keras_own = getattr(keras.losses, type(loss).__name__, None) is type(loss)
+    function = _CLASS_NAMES.get(type(loss).__name__, "") if is_keras_own else ""
+    _refuse_what_has_no_record_meaning(config)
+    if is_keras_own and config.get("label_smoothing"):
+        loss = type(loss).from_config({**config, "label_smoothing": 0.0})
+
+    def per_record(y: Any, outputs: Any) -> Any:
+        y = tf.cast(y, outputs.dtype)  # as Keras does before any loss
+        # `call` is the loss before masks, weights and reduction.
+        return _mean_over_trailing_axes(loss.call(y, outputs), y, outputs, loss.call, loss.name)
+
+    return _model_loss(loss.name, function, bool(config.get("from_logits")), per_record)
+
+
+def _read_function(function: Callable[..., Any]) -> ModelLoss:
+    arguments: dict[str, Any] = {}
+    inner = function
+    while isinstance(inner, functools.partial):
+        arguments, inner = {**inner.keywords, **arguments}, inner.func
+    name = getattr(inner, "__name__", type(inner).__name__)
+    is_keras_own = getattr(keras.losses, name, None) is inner
+    _refuse_what_has_no_record_meaning(arguments)
+    if is_keras_own and arguments.get("label_smoothing"):
+        function = functools.partial(function, label_smoothing=0.0)
+
+    def call(y: Any, outputs: Any) -> Any:
+        return function(_as_outputs(y, outputs), outputs)
+
+    def per_record(y: Any, outputs: Any) -> Any:
+        y = tf.cast(y, outputs.dtype)  # as Keras does before any loss
+        return _mean_over_trailing_axes(call(y, outputs), y, outputs, call, name)
+
+    return _model_loss(name, name if is_keras_own else "", bool(arguments.get("from_logits")), per_record)
+
+
+def _model_loss(name: str, function: str, from_logits: bool, per_record: Callable[[Any, Any], Any]) -> ModelLoss:
+    family = "categorical" if function in _CATEGORICAL else "binary" if function in _BINARY else "other"
+    sparse = function.startswith("sparse") if family == "categorical" else None
+    return ModelLoss(name, family, sparse, from_logits, per_record)
+
+
+def _config(loss: keras.losses.Loss) -> dict[str, Any]:
+    try:
+        return loss.get_config()
+    except NotImplementedError:
+        return {}
+
+
+def _refuse_what_has_no_record_meaning(config: dict[str, Any]) -> None:
+    if config.get("ignore_class") is not None:
+        raise ValueError(
+            "a loss with ignore_class leaves records out of training; give the audit only the others, and loss=."
+        )
+    if config.get("axis", -1) != -1:
+        raise ValueError(f"a loss over axis {config['axis']} is not supported; put the classes on the last axis.")
+
+
+def _as_outputs(y: Any, outputs: Any) -> Any:
+    """Labels with the rank of the outputs, as Keras makes them: (n,) against (n, 1) would broadcast to (n, n)."""
+    if y.shape.rank is not None and y.shape.rank + 1 == outputs.shape.rank and outputs.shape[-1] == 1:
+        return tf.expand_dims(y, -1)
+    return y
+
+
+def _mean_over_trailing_axes(values: Any, y: Any, outputs: Any, call: Callable[[Any, Any], Any], name: str) -> Any:
+    values = tf.convert_to_tensor(values)
+    if values.shape.rank == 0:
+        # The loss reduces over the batch by itself: ask it about one record at a time.
+        values = tf.map_fn(
+            lambda record: tf.cast(call(record[0][None], record[1][None]), tf.float64),
+            (y, outputs),
+            fn_output_signature=tf.float64,
+        )
+    if values.shape.rank is None or values.shape.rank == 0:
+        raise ValueError(f"loss {name!r} gives values of unknown shape; an audit needs one number a record.")
+    values = tf.cast(values, tf.float64)
+    return tf.reduce_mean(tf.reshape(values, [tf.shape(values)[0], -1]), axis=1)

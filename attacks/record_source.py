@@ -1,0 +1,212 @@
+"""Where records come from: arrays, tf.data or PyDataset, read as batches of NumPy arrays in a stable order.
+
+Nothing here shuffles, seeds or otherwise touches random state; a source is read at most once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+# A data set that does not know its length is read up to here; an endless one would otherwise never return.
+MAX_RECORDS_OF_UNKNOWN_LENGTH = 10_000_000
+_BYTES_PER_BATCH = 16 * 2**20
+_ACCEPTED = "(x, y) arrays, a finite tf.data.Dataset or a keras.utils.PyDataset of (x, y)"
+
+
+class Records(NamedTuple):
+    """Inputs and labels of n records; `x` may be any nest (dict, tuple, list) of arrays [n, ...]."""
+
+    x: Any
+    y: Any
+
+    def __len__(self) -> int:
+        return len(tf.nest.flatten(self.y)[0])
+
+    def take(self, rows: Any) -> Records:
+        """The records at these rows (indices or a slice)."""
+        return Records(*tf.nest.map_structure(lambda leaf: leaf[rows], tuple(self)))
+
+
+@dataclass(frozen=True)
+class RecordSource:
+    """One side of an audit before anything is drawn from it.
+
+    Attributes:
+      side: what to call it in messages.
+      arrays: all records at once, if they are in memory; else None.
+      batches: reads the records once, in order.
+    """
+
+    side: str
+    arrays: Records | None
+    batches: Any
+
+    def __iter__(self) -> Iterator[Records]:
+        if self.arrays is None:
+            yield from self.batches()
+        else:
+            step = _rows_per_batch(leaf[:1].nbytes for leaf in tf.nest.flatten(tuple(self.arrays)))
+            for start in range(0, len(self.arrays), step):
+                yield self.arrays.take(slice(start, start + step))
+
+
+def open_source(data: Any, side: str) -> RecordSource:
+    """Recognises what the user gave.
+
+    Args:
+      data: (x, y) or (x, y, sample_weight) arrays or lists, a `tf.data.Dataset` or a `keras.utils.PyDataset` of them.
+        Sample weights are dropped: an audit asks every record alike.
+      side: what to call it in messages, e.g. "members".
+    Raises:
+      TypeError: on generators, iterators and anything else that cannot be read twice in the same order.
+      ValueError: on inputs without labels, lengths that differ, endless or reshuffling data sets.
+    """
+    if isinstance(data, tf.data.Dataset):
+        return _from_dataset(data, side)
+    if _is_py_dataset(data):
+        return _from_py_dataset(data, side)
+    if isinstance(data, (tuple, list)) and len(data) in (2, 3):
+        records = _from_arrays(data[0], data[1], side)
+        return RecordSource(side, records, None)
+    if hasattr(data, "__next__"):
+        raise TypeError(
+            f"{side} is a generator or iterator ({type(data).__name__}): reading it would take records away from fit. "
+            f"Give {_ACCEPTED}."
+        )
+    if hasattr(data, "shape") or isinstance(data, (list, dict)):
+        raise ValueError(f"{side} holds inputs without labels; give {_ACCEPTED}.")
+    raise TypeError(f"{side} is a {type(data).__name__}; give {_ACCEPTED}.")
+
+
+def _from_arrays(x: Any, y: Any, side: str) -> Records:
+    labels = _array(y, f"{side} labels")
+    if labels.ndim == 0:
+        raise ValueError(f"{side} has a single number for labels; give one label a record, as {_ACCEPTED}.")
+    if isinstance(x, (dict, tuple)) or _is_list_of_inputs(x, len(labels)):
+        inputs = tf.nest.map_structure(lambda leaf: _array(leaf, f"{side} inputs"), _open_lists(x))
+    else:
+        inputs = _array(x, f"{side} inputs")
+    for leaf in tf.nest.flatten(inputs):
+        if leaf.ndim == 0 or len(leaf) != len(labels):
+            rows = "no rows" if leaf.ndim == 0 else f"{len(leaf)} inputs"
+            raise ValueError(f"{side} has {rows} but {len(labels)} labels; give one label a record.")
+    return Records(inputs, labels)
+
+
+def _is_list_of_inputs(x: Any, num_records: int) -> bool:
+    """A list is several inputs if each entry has one row a record; otherwise it is the records themselves."""
+    if not isinstance(x, list) or not x or len(x) == num_records:
+        return False
+    return all(hasattr(entry, "__len__") and len(entry) == num_records for entry in x)
+
+
+def _open_lists(x: Any) -> Any:
+    """The nest of inputs, with innermost Python lists of numbers turned into arrays, so that they count as leaves."""
+    if isinstance(x, dict):
+        return {name: leaf if isinstance(leaf, dict) else np.asarray(leaf) for name, leaf in x.items()}
+    return type(x)(leaf if isinstance(leaf, dict) else np.asarray(leaf) for leaf in x)
+
+
+def _from_dataset(data: tf.data.Dataset, side: str) -> RecordSource:
+    spec = data.element_spec
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        raise ValueError(f"{side} is a data set of {_shapes(spec)}, without labels; give {_ACCEPTED}.")
+    if any(not isinstance(leaf, tf.TensorSpec) for leaf in tf.nest.flatten(spec[:2])):
+        raise TypeError(f"{side} holds ragged or sparse tensors; densify them first (for instance .to_tensor()).")
+    if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(f"{side} is an endless data set; give it before .repeat(), or end it with .take(n).")
+    if _reshuffles(data):
+        raise ValueError(
+            f"{side} is a data set that reshuffles at each pass: reading it would change the order in which fit sees "
+            "the records, and record ids would mean nothing. Give the data set as it is before .shuffle() (or "
+            "shuffle=False where it is made), and shuffle only what fit gets."
+        )
+    batched = _is_batched(spec[:2])
+
+    def read() -> Iterator[Records]:
+        count = 0
+        sizes = ((leaf.shape.num_elements() or 1_000) * leaf.dtype.size for leaf in tf.nest.flatten(spec[:2]))
+        source = data if batched else data.batch(_rows_per_batch(sizes))
+        for element in source:
+            batch = _from_arrays(_to_numpy(element[0]), _to_numpy(element[1]), side)
+            yield batch
+            count += len(batch)
+            if count >= MAX_RECORDS_OF_UNKNOWN_LENGTH and data.cardinality() == tf.data.UNKNOWN_CARDINALITY:
+                raise ValueError(
+                    f"{side} gave {count:,} records without telling its length and may be endless; end it with "
+                    ".take(n) or tell the length with tf.data.experimental.assert_cardinality."
+                )
+
+    return RecordSource(side, None, read)
+
+
+def _from_py_dataset(data: Any, side: str) -> RecordSource:
+    if data.num_batches is None:
+        raise ValueError(f"{side} is an endless PyDataset (num_batches is None); give a finite one.")
+
+    def read() -> Iterator[Records]:
+        for index in range(data.num_batches):
+            item = data[index]
+            if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
+                raise ValueError(f"{side} gives batches without labels; give {_ACCEPTED}.")
+            yield _from_arrays(item[0], item[1], side)
+
+    return RecordSource(side, None, read)
+
+
+def _rows_per_batch(bytes_per_record: Iterable[int]) -> int:
+    return max(1, min(8_192, _BYTES_PER_BATCH // max(1, sum(bytes_per_record))))
+
+
+def _is_py_dataset(data: Any) -> bool:
+    import keras
+
+    return isinstance(data, keras.utils.PyDataset)
+
+
+def _is_batched(spec: Any) -> bool:
+    """True if the elements are batches: all leaves lead with one common axis, of any length or unknown."""
+    shapes = [leaf.shape for leaf in tf.nest.flatten(spec)]
+    if any(shape.rank == 0 for shape in shapes):
+        return False
+    return any(shape.rank is None for shape in shapes) or len({shape[0] for shape in shapes}) == 1
+
+
+def _reshuffles(data: tf.data.Dataset) -> bool:
+    """True if two passes differ, as far as the chain of transformations shows it."""
+    # TensorFlow has no public way to ask this that does not serialise the whole data set.
+    if getattr(data, "_reshuffle_each_iteration", False):
+        return True
+    inputs = data._inputs() if hasattr(data, "_inputs") else []
+    return any(_reshuffles(source) for source in inputs)
+
+
+def _to_numpy(nest: Any) -> Any:
+    return tf.nest.map_structure(lambda leaf: leaf.numpy(), nest)
+
+
+def _array(values: Any, what: str) -> np.ndarray:
+    """One leaf as an array of a kind that a model takes: floats in Keras' default float type, the rest as given."""
+    import keras
+
+    try:
+        array = np.asarray(values)
+    except ValueError as reason:
+        raise ValueError(f"{what} are of uneven length ({reason}); pad them to one shape.") from None
+    if array.dtype == object:
+        if not all(isinstance(value, (str, bytes)) for value in array.ravel()[:1]):
+            raise TypeError(f"{what} hold Python objects; give numbers, booleans or strings of one shape.")
+        return array
+    if array.dtype.kind in "mMc":
+        raise TypeError(f"{what} have dtype {array.dtype}; give numbers, booleans or strings.")
+    # As fit itself does with arrays; it also halves what stays resident.
+    return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
+
+
+def _shapes(spec: Any) -> str:
+    return str(tf.nest.map_structure(lambda leaf: getattr(leaf, "shape", leaf), spec))

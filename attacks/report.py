@@ -1,0 +1,237 @@
+"""What one attack found in one audit: the only thing that leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from .advantage import advantage
+from .auc import auc
+from .estimate import LEVEL, Estimate, check_level
+from .information import mutual_information
+from .low_fpr import FPRS, nonmembers_needed, tpr_at_fpr
+from .roc import RocCurve, check_scores
+from .youden import balanced_accuracy, youden_j
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class LeakageReport:
+    """How well one attack told the members of one slice from its non-members, at one point of training.
+
+    A metric that is refused is None and `refusals` says why. A report whose audit failed has no metrics at all;
+    `failed` tells.
+
+    Attributes:
+      attack: the attack's name.
+      slice: the records it speaks of.
+      step: the epoch (from 0) after which the model was audited; −1 = before training, None = outside of any training.
+      num_members, num_nonmembers: how many records of each side were judged.
+      auc, advantage, youden_j, balanced_accuracy, mutual_information: `Estimate`s.
+      tpr_at_fpr: `Estimate`s by the false positive rate allowed: 0.1, 0.01, 0.001.
+      roc: the curve they were all read from.
+      warnings: sentences about the experiment that change what the numbers mean.
+      notes: sentences on how the numbers were made.
+      refusals: the reason why a metric is None, by the metric's name.
+    """
+
+    attack: str
+    slice: str = "entire"
+    step: int | None = None
+    num_members: int = 0
+    num_nonmembers: int = 0
+    auc: Estimate | None = None
+    advantage: Estimate | None = None
+    youden_j: Estimate | None = None
+    balanced_accuracy: Estimate | None = None
+    tpr_at_fpr: Mapping[float, Estimate | None] = field(default_factory=lambda: dict.fromkeys(FPRS))
+    mutual_information: Estimate | None = None
+    roc: RocCurve | None = None
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    refusals: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("tpr_at_fpr", "refusals"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    @classmethod
+    def from_scores(
+        cls,
+        scores: ArrayLike,
+        is_member: ArrayLike,
+        attack: str = "scores",
+        seed: int = 0,
+        *,
+        slice: str = "entire",
+        step: int | None = None,
+        level: float = LEVEL,
+        permutations: int = 0,
+        warnings: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> LeakageReport:
+        """Judges scores against the truth.
+
+        Args:
+          scores: float[n], higher = more member-like; ±inf allowed, NaN not.
+          is_member: bool[n] (or 0 / 1), at least one of each.
+          attack: what to call the attack.
+          seed: for the halves of Youden's J and for permutations.
+          slice: what to call the records.
+          step: see the class.
+          level: confidence level of every interval.
+          permutations: relabellings for the null level of the mutual information; 0 = its χ² approximation.
+          warnings, notes: sentences to carry along.
+        Raises:
+          ValueError: on shapes that differ, NaN scores, flags that are not 0 / 1, an empty side, or a level outside (0, 1).
+        """
+        check_level(level)
+        values, truth = check_scores(scores, is_member)
+        roc = RocCurve.from_scores(values, truth)
+        refusals: dict[str, str] = {}
+
+        def metric_or_refusal(name: str, metric: Callable[[], Estimate]) -> Estimate | None:
+            try:
+                return metric()
+            except ValueError as reason:
+                refusals[name] = str(reason)
+                return None
+
+        j = metric_or_refusal("youden_j", partial(youden_j, values, truth, level, seed))
+        if j is None:
+            refusals["balanced_accuracy"] = refusals["youden_j"]
+        low_fpr = {fpr: metric_or_refusal(low_fpr_name(fpr), partial(tpr_at_fpr, roc, fpr, level)) for fpr in FPRS}
+        return cls(
+            attack=attack,
+            slice=slice,
+            step=step,
+            num_members=roc.num_members,
+            num_nonmembers=roc.num_nonmembers,
+            auc=auc(roc, level),
+            advantage=advantage(roc, level, seed),
+            youden_j=j,
+            balanced_accuracy=None if j is None else balanced_accuracy(j),
+            tpr_at_fpr=low_fpr,
+            mutual_information=mutual_information(roc, level, permutations, seed),
+            roc=roc,
+            warnings=tuple(warnings),
+            notes=tuple(notes),
+            refusals=refusals,
+        )
+
+    @property
+    def failed(self) -> bool:
+        """True if the audit gave no scores to judge; `warnings` says why."""
+        return self.roc is None
+
+    def estimates(self) -> dict[str, Estimate | None]:
+        """Every metric by its flat name: `auc`, …, `tpr_at_fpr_1e-2`, …; None where refused."""
+        found: dict[str, Estimate | None] = {}
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if spec.name == "tpr_at_fpr":
+                found |= {low_fpr_name(fpr): estimate for fpr, estimate in value.items()}
+            elif "Estimate" in str(spec.type):
+                found[spec.name] = value
+        return found
+
+    def scalars(self) -> dict[str, float]:
+        """Plain floats by name, as TensorBoard shows them: each metric, its `_low` and `_high`, or its `_null_level`."""
+        found: dict[str, float] = {}
+        for name, estimate in self.estimates().items():
+            if estimate is None:
+                continue
+            parts = {"": float(estimate), "_low": estimate.low, "_high": estimate.high}
+            parts["_null_level"] = estimate.null_level
+            found |= {name + suffix: value for suffix, value in parts.items() if value is not None}
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report without its curve, in plain types that JSON can hold."""
+        plain = {name: estimate and estimate.to_dict() for name, estimate in self.estimates().items()}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "attack": self.attack,
+            "slice": self.slice,
+            "step": self.step,
+            "num_members": self.num_members,
+            "num_nonmembers": self.num_nonmembers,
+            "failed": self.failed,
+            **plain,
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+            "refusals": dict(self.refusals),
+        }
+
+    def summary(self) -> str:
+        """A small table to read; it shows itself at a prompt and prints as it is."""
+        return _Table("\n".join(_lines(self)))
+
+
+def low_fpr_name(fpr: float) -> str:
+    """`tpr_at_fpr_1e-2` for 0.01."""
+    mantissa, exponent = f"{fpr:e}".split("e")
+    return f"tpr_at_fpr_{float(mantissa):g}e{int(exponent)}"
+
+
+class _Table(str):
+    def __repr__(self) -> str:
+        return str(self)
+
+
+_TITLES = {
+    "auc": "AUC",
+    "advantage": "advantage",
+    "youden_j": "Youden's J",
+    "balanced_accuracy": "balanced accuracy",
+    "mutual_information": "mutual information",
+}
+
+
+def _lines(report: LeakageReport) -> list[str]:
+    moment = {None: "", -1: " · before training"}.get(report.step, f" · after epoch {report.step}")
+    where = "" if report.slice == "entire" else f" · {report.slice}"
+    sides = f"{report.num_members:,} members against {report.num_nonmembers:,} non-members"
+    lines = [f"{report.attack}{where}{moment} · {sides}"]
+    if report.failed:
+        lines.append("  no result")
+    else:
+        titles = _TITLES | {low_fpr_name(fpr): f"TPR at {100 * fpr:g} % FPR" for fpr in FPRS}
+        for name, estimate in report.estimates().items():
+            lines.append(f"  {titles.get(name, name):<20}{_cells(name, estimate, report)}")
+    lines += [f"  ! {warning}" for warning in report.warnings]
+    lines += [f"  · {note}" for note in report.notes]
+    return lines
+
+
+def _cells(name: str, estimate: Estimate | None, report: LeakageReport) -> str:
+    if estimate is None:
+        needed = {low_fpr_name(fpr): nonmembers_needed(fpr) for fpr in FPRS}.get(name)
+        return f"refused  needs {needed:,} non-members" if needed else "refused  too few records"
+    value = f"{float(estimate):7.3f}"
+    percent = f"{100 * estimate.level:g} %"
+    details = estimate.details
+    if estimate.low is not None and estimate.high is not None:
+        value += f"  [{estimate.low:.3f}, {estimate.high:.3f}]"
+    if "false_positives" in details:
+        value += f"  {details['false_positives']:,.0f} false positives"
+    if estimate.null_level is not None:
+        value += f"  no leak: below {estimate.null_level:.3f} in {percent} of audits"
+    if "plug_in" in details:
+        value += " (bits)"
+    return value
+
+
+def failed_report(
+    attack: str, reason: str, *, step: int | None = None, num_members: int = 0, num_nonmembers: int = 0
+) -> LeakageReport:
+    """The marked report of an audit that gave no scores: no metrics, the reason as its warning."""
+    return LeakageReport(
+        attack=attack, step=step, num_members=num_members, num_nonmembers=num_nonmembers, warnings=(reason,)
+    )

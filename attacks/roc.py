@@ -1,0 +1,115 @@
+"""The ROC curve of a membership score: the one thing that metrics read.
+
+Convention, everywhere in this package: higher score = more member-like; a record is called a member iff its score is at
+or above the threshold; records with equal scores are always called alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """Counts at every threshold that the scores can tell apart, from "nobody is a member" to "everybody is".
+
+    Axis g: the distinct scores, descending, after one leading point that calls nobody a member (its threshold is +inf).
+
+    Attributes:
+      thresholds: float[1 + g].
+      true_positives: int[1 + g], members with score >= threshold.
+      false_positives: int[1 + g], non-members with score >= threshold.
+    """
+
+    thresholds: NDArray[np.float64]
+    true_positives: NDArray[np.int64]
+    false_positives: NDArray[np.int64]
+
+    @classmethod
+    def from_scores(cls, scores: ArrayLike, is_member: ArrayLike) -> RocCurve:
+        """One sort of the scores.
+
+        Args:
+          scores: float[n]; higher = more member-like; ±inf are ordinary extremes, NaN is refused.
+          is_member: bool[n] (or 0 / 1).
+        Raises:
+          ValueError: on shapes that differ, NaN, labels that are not 0 / 1, or an empty side.
+        """
+        values, truth = check_scores(scores, is_member)
+        order = np.argsort(-values, kind="stable")
+        values, truth = values[order], truth[order]
+        last_of_group = np.flatnonzero(np.append(values[1:] != values[:-1], True))
+        members_so_far = np.cumsum(truth)[last_of_group]
+        curve = cls(
+            thresholds=np.concatenate([[np.inf], values[last_of_group]]),
+            true_positives=np.concatenate([[0], members_so_far]).astype(np.int64),
+            false_positives=np.concatenate([[0], last_of_group + 1 - members_so_far]).astype(np.int64),
+        )
+        for array in (curve.thresholds, curve.true_positives, curve.false_positives):
+            array.flags.writeable = False
+        return curve
+
+    @property
+    def num_members(self) -> int:
+        return int(self.true_positives[-1])
+
+    @property
+    def num_nonmembers(self) -> int:
+        return int(self.false_positives[-1])
+
+    @property
+    def tpr(self) -> NDArray[np.float64]:
+        """float[1 + g], the share of members called members."""
+        return self.true_positives / self.num_members
+
+    @property
+    def fpr(self) -> NDArray[np.float64]:
+        """float[1 + g], the share of non-members called members."""
+        return self.false_positives / self.num_nonmembers
+
+    @property
+    def members_per_score(self) -> NDArray[np.int64]:
+        """int[g], how many members hold each distinct score, highest first."""
+        return np.diff(self.true_positives)
+
+    @property
+    def nonmembers_per_score(self) -> NDArray[np.int64]:
+        """int[g], how many non-members hold each distinct score, highest first."""
+        return np.diff(self.false_positives)
+
+
+def check_scores(scores: ArrayLike, is_member: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores and truth as float[n] and bool[n], or the reason why they cannot be judged.
+
+    Raises:
+      ValueError: see `RocCurve.from_scores`.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    truth = np.asarray(is_member)
+    if values.ndim != 1 or truth.shape != values.shape:
+        raise ValueError(
+            f"scores has shape {values.shape} and is_member {truth.shape}; "
+            "give one score and one 0/1 flag a record, both of shape (n,)."
+        )
+    if truth.dtype != bool:
+        if not np.isin(truth, (0, 1)).all():
+            raise ValueError(
+                "is_member holds values other than 0 and 1 (or False and True); 1 means the record was trained on."
+            )
+        truth = truth.astype(bool)
+    bad = np.flatnonzero(np.isnan(values))
+    if bad.size:
+        raise ValueError(
+            f"scores is NaN for {bad.size} of {values.size} records (first: position {bad[0]}); "
+            "a record without a score cannot be ranked."
+        )
+    members = int(truth.sum())
+    if members in (0, truth.size):
+        raise ValueError(
+            f"{members} members and {truth.size - members} non-members were given; "
+            "an attack can only be judged against both, at least one each."
+        )
+    return values, truth

@@ -1,0 +1,77 @@
+"""A uniform sample without replacement in one pass over any source, the same whatever form the records come in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from .record_source import Records, RecordSource
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Drawn records, in the order of the draw: its first k records are themselves a uniform sample.
+
+    Attributes:
+      records: the drawn records.
+      positions: int[k], where each stood in its source.
+      total: how many records the source held.
+    """
+
+    records: Records
+    positions: NDArray[np.int64]
+    total: int
+
+    def part(self, start: int, stop: int) -> Sample:
+        """Records start … stop of the draw, put back into the order of the source."""
+        drawn = np.arange(start, min(stop, len(self.positions)))
+        in_order = drawn[np.argsort(self.positions[drawn], kind="stable")]
+        return Sample(self.records.take(in_order), self.positions[in_order], self.total)
+
+
+def draw(source: RecordSource, size: int, seed: int, watch: Callable[[Records], None] | None = None) -> Sample:
+    """Keeps the `size` records with the smallest of independent uniform keys, one key a record by position.
+
+    So an array, a `tf.data.Dataset` and a `PyDataset` of the same records give the same sample, whatever their batch
+    sizes, and memory is bounded by `size` and one batch.
+
+    Args:
+      source: the records; read once.
+      size: how many to keep.
+      seed: decides the keys.
+      watch: sees every batch as it passes.
+    Raises:
+      ValueError: if the source is empty.
+    """
+    rng = np.random.default_rng(seed)
+    kept: list[Records] = []
+    keys, positions = np.empty(0), np.empty(0, np.int64)
+    total, limit = 0, np.inf
+    for batch in source:
+        if watch is not None:
+            watch(batch)
+        new_keys = rng.random(len(batch))
+        wanted = np.flatnonzero(new_keys < limit)
+        kept.append(batch.take(wanted))
+        keys = np.concatenate([keys, new_keys[wanted]])
+        positions = np.concatenate([positions, total + wanted])
+        total += len(batch)
+        if len(keys) > 2 * size:
+            kept, keys, positions = _smallest(kept, keys, positions, size)
+            limit = keys[-1]
+    if total == 0:
+        raise ValueError(f"{source.side} is empty; an audit needs at least one record on each side.")
+    kept, _, positions = _smallest(kept, keys, positions, size)
+    return Sample(kept[0], positions, total)
+
+
+def _smallest(
+    kept: list[Records], keys: NDArray[np.float64], positions: NDArray[np.int64], size: int
+) -> tuple[list[Records], NDArray[np.float64], NDArray[np.int64]]:
+    order = np.argsort(keys, kind="stable")[:size]
+    joined = Records(*tf.nest.map_structure(lambda *leaves: np.concatenate(leaves), *[tuple(part) for part in kept]))
+    return [joined.take(order)], keys[order], positions[order]

@@ -1,0 +1,112 @@
+"""One model's answer on one record, as one number: higher = more member-like, always.
+
+Every function takes
+
+  logits: float[..., c], unnormalised, c >= 2; computed in float64 whatever comes in.
+  labels: int[...], each in [0, c).
+
+and returns float64[...]. All stay finite for logits of ±1e4. A binary head with logit z is the two-class head (0, z); a
+multi-label head is one such pair a label, and `over_labels` joins the labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+def scaled_logit(logits: Any, labels: Any) -> Any:
+    """Log-odds that a record is given its own label, in nats: the true logit minus the log-sum-exp of the others.
+
+    Never log p − log(1 − p), which is +inf in float32 from about 17 nats on.
+    Source: Carlini et al. 2022, arXiv:2112.03570 (their φ).
+    """
+    logits, own = _prepared(logits, labels)
+    return _own_logit(logits, own) - tf.reduce_logsumexp(_others(logits, own), axis=-1)
+
+
+def confidence(logits: Any, labels: Any) -> Any:
+    """Log-probability of the record's own label, in nats: −softplus(−φ) with φ the scaled logit."""
+    return -tf.math.softplus(-scaled_logit(logits, labels))
+
+
+def margin(logits: Any, labels: Any) -> Any:
+    """The true logit minus the largest of the others (hinge)."""
+    logits, own = _prepared(logits, labels)
+    return _own_logit(logits, own) - tf.reduce_max(_others(logits, own), axis=-1)
+
+
+def entropy(logits: Any, labels: Any) -> Any:
+    """Negative entropy of the predicted distribution, in nats: Σ p log p. Does not read the labels."""
+    logits, _ = _prepared(logits, labels)
+    log_p = tf.nn.log_softmax(logits)
+    return tf.reduce_sum(tf.math.multiply_no_nan(log_p, tf.exp(log_p)), axis=-1)
+
+
+def modified_entropy(logits: Any, labels: Any) -> Any:
+    """Negative entropy that knows the label: (1 − p_y) log p_y + Σ_{j≠y} p_j log(1 − p_j), in nats.
+
+    Large when the model is confident and right, very negative when it is confident and wrong. log(1 − p) of the largest
+    class comes from the log-sum-exp of the others, so that a confident wrong answer is not −inf.
+    Source: Song & Mittal 2021, arXiv:2003.10595 (their Mentr, sign turned).
+    """
+    logits, own = _prepared(logits, labels)
+    log_p = tf.nn.log_softmax(logits)
+    largest = tf.one_hot(tf.argmax(logits, axis=-1), logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
+    log_rest_of_largest = tf.reduce_logsumexp(_others(logits, largest), axis=-1, keepdims=True) - tf.reduce_logsumexp(
+        logits, axis=-1, keepdims=True
+    )
+    # Every class but the largest has p <= 1/2, where log1p is exact.
+    p = tf.exp(log_p)
+    log_rest = tf.where(largest, log_rest_of_largest, tf.math.log1p(-tf.minimum(p, 0.5)))
+    own_part = tf.exp(_own_logit(log_rest, own)) * _own_logit(log_p, own)
+    other_part = tf.reduce_sum(tf.where(own, tf.zeros_like(p), p * log_rest), axis=-1)
+    return own_part + other_part
+
+
+def correct(logits: Any, labels: Any) -> Any:
+    """1 where the largest logit is the label's, else 0 (the first of several largest counts): the "gap" attack.
+
+    Source: Yeom et al. 2018, arXiv:1709.01604.
+    """
+    logits, _ = _prepared(logits, labels)
+    return tf.cast(tf.argmax(logits, axis=-1) == tf.cast(labels, tf.int64), tf.float64)
+
+
+CLASSIFIER_SIGNALS: dict[str, Callable[[Any, Any], Any]] = {
+    "confidence": confidence,
+    "scaled_logit": scaled_logit,
+    "margin": margin,
+    "entropy": entropy,
+    "modified_entropy": modified_entropy,
+    "correct": correct,
+}
+
+
+def over_labels(name: str, values: Any) -> Any:
+    """A multi-label record's signal from its labels' signals [..., labels]: their sum; of `correct`, the share."""
+    return tf.reduce_mean(values, axis=-1) if name == "correct" else tf.reduce_sum(values, axis=-1)
+
+
+def two_class_logits(logit: Any) -> Any:
+    """The two-class head float[..., 2] that a sigmoid on `logit` float[...] amounts to."""
+    return tf.stack([tf.zeros_like(logit), logit], axis=-1)
+
+
+def _prepared(logits: Any, labels: Any) -> tuple[Any, Any]:
+    logits = tf.cast(logits, tf.float64)
+    if logits.shape[-1] < 2:
+        raise ValueError(
+            f"logits have {logits.shape[-1]} class; a signal compares a label with others, so give two or more."
+        )
+    return logits, tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
+
+
+def _own_logit(logits: Any, own: Any) -> Any:
+    return tf.reduce_sum(tf.where(own, logits, tf.zeros_like(logits)), axis=-1)
+
+
+def _others(logits: Any, own: Any) -> Any:
+    return tf.where(own, tf.constant(float("-inf"), logits.dtype), logits)

@@ -1,0 +1,60 @@
+"""The threshold attack: whoever the model knows best is called a member."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .attack import SIGNAL_NAMES, AttackContext, Signals
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The score is the signal itself; one threshold for all records.
+
+    Args:
+      signal: one of `loss`, `confidence`, `scaled_logit`, `margin`, `entropy`, `modified_entropy`, `correct`. With a
+        cross-entropy loss the first three put records in the same order, so their curves coincide.
+      name: what to call the attack; default: the signal's name.
+    Raises:
+      ValueError: on an unknown signal.
+    Source: Yeom et al. 2018, arXiv:1709.01604; Song & Mittal 2021, arXiv:2003.10595.
+    """
+
+    signal: str = "loss"
+    name: str = ""
+    needs_population: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        if self.signal not in SIGNAL_NAMES:
+            raise ValueError(f"{self.signal!r} is not a signal; choose one of {', '.join(SIGNAL_NAMES)}.")
+        object.__setattr__(self, "name", check_name(self.name or self.signal))
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signal it reads."""
+        return (self.signal,)
+
+    def fit(self, context: AttackContext) -> Threshold:
+        """Nothing to learn."""
+        return self
+
+    def score(self, signals: Signals) -> NDArray[np.float64]:
+        """float[n]: the signal, averaged over a record's queries if there are several."""
+        return signals[self.signal].mean(axis=1)
+
+
+def check_name(name: str) -> str:
+    """Returns `name` if it can stand in log keys, TensorBoard tags and folder names.
+
+    Raises:
+      ValueError: if it holds anything but letters, digits, `_`, `-`, `.`.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise ValueError(
+            f"name is {name!r}; it becomes a folder and a log key, so use letters, digits, '_', '-' and '.'."
+        )
+    return name

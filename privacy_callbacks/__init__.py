@@ -1,0 +1,54 @@
+"""See, while a Keras model trains, how much of its training data an attacker could recognise.
+
+Names are loaded when first used: importing this package imports neither TensorFlow nor Keras.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from privacy_callbacks.attacks.audit_set import AuditSet
+    from privacy_callbacks.attacks.audit_warning import AuditWarning
+    from privacy_callbacks.attacks.report import LeakageReport
+
+    from .auditing import audit
+    from .leakage_limit import LeakageLimit
+    from .mia_callback import MIACallback
+    from .private_checkpoint import PrivateCheckpoint
+
+_HERE = Path(__file__).resolve().parent
+__version__ = (_HERE / "VERSION").read_text().strip()
+
+# In a bare checkout `attacks` and `range_queries` lie beside this folder, not inside it; an install puts them inside.
+if not (_HERE / "attacks").exists() and (_HERE.parent / "attacks" / "threshold.py").exists():
+    __path__.append(str(_HERE.parent))
+
+_HOME = {
+    "AuditSet": "privacy_callbacks.attacks.audit_set",
+    "AuditWarning": "privacy_callbacks.attacks.audit_warning",
+    "LeakageLimit": "privacy_callbacks.leakage_limit",
+    "LeakageReport": "privacy_callbacks.attacks.report",
+    "MIACallback": "privacy_callbacks.mia_callback",
+    "PrivateCheckpoint": "privacy_callbacks.private_checkpoint",
+    "audit": "privacy_callbacks.auditing",
+}
+__all__ = [
+    "AuditSet",
+    "AuditWarning",
+    "LeakageLimit",
+    "LeakageReport",
+    "MIACallback",
+    "PrivateCheckpoint",
+    "audit",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

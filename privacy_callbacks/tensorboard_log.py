@@ -1,0 +1,72 @@
+"""What TensorBoard shows of an audit: one run an attack, the same tags in each, so that attacks overlay in one chart."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from privacy_callbacks.attacks.report import LeakageReport
+
+
+class TensorBoardLog:
+    """Writes reports as scalars into `<log_dir>/<name>/<attack>`, and their tables as text.
+
+    Writers open with the first report of an attack and stay open until `close`.
+
+    Args:
+      log_dir: the directory that `keras.callbacks.TensorBoard` gets, too.
+      name: the prefix of the tags: `mia/auc`, `mia/auc_low`, …
+    """
+
+    def __init__(self, log_dir: str | Path, name: str) -> None:
+        self._folder = Path(log_dir) / name
+        self._name = name
+        self._writers: dict[str, Any] = {}
+
+    def scalars(self, report: LeakageReport, step: int) -> None:
+        """Every metric of a report that was not refused, with its interval or null level."""
+        # Keras' own TensorBoard callback switches recording off between its epochs.
+        with self._writer(report.attack).as_default(step), tf.summary.record_if(True):
+            for metric, value in report.scalars().items():
+                tf.summary.scalar(f"{self._name}/{metric}", value)
+
+    def text(self, report: LeakageReport, tag: str, step: int) -> None:
+        """A report's table, under Text."""
+        table = "\n".join(f"    {line}" for line in report.summary().split("\n"))
+        with self._writer(report.attack).as_default(step), tf.summary.record_if(True):
+            tf.summary.text(f"{self._name}/{tag}", table)
+
+    def flush(self) -> None:
+        """Makes what was written visible to a TensorBoard that is already running."""
+        for writer in self._writers.values():
+            writer.flush()
+
+    def close(self) -> None:
+        """Closes the files; a later report opens new ones."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
+    def _writer(self, attack: str) -> Any:
+        if attack not in self._writers:
+            self._writers[attack] = tf.summary.create_file_writer(str(self._folder / attack))
+        return self._writers[attack]
+
+
+def check_log_dir(log_dir: str | Path) -> None:
+    """Makes sure that files can be made in the directory; leaves nothing behind that was not there before.
+
+    Raises:
+      ValueError: if they cannot.
+    """
+    existing = Path(log_dir)
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as reason:
+        raise ValueError(f"log_dir {str(log_dir)!r} cannot be written ({reason}); give a writable directory.") from None

@@ -1,0 +1,1 @@
+"""Range membership inference: does the model remember anything near a record? (Nothing public here yet.)"""
