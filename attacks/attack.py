@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
@@ -115,15 +115,19 @@ class Attack(Protocol):
         """Learns from the context; the description itself stays as it is."""
 
 
-def named_attacks(attacks: list[Attack]) -> Mapping[str, Attack]:
-    """Attacks by a name of their own: the second of a kind is called `<name>_2`, and so on.
+def named_attacks(attacks: Attack | Iterable[Attack]) -> Mapping[str, Attack]:
+    """One attack or several by a name of their own: the second of a kind is called `<name>_2`, and so on.
 
     Raises:
       TypeError: if one of them is no attack.
+      ValueError: if there is none.
     """
     named: dict[str, Attack] = {}
-    for attack in attacks:
-        if not isinstance(attack, Attack):
+    several = [attacks] if isinstance(attacks, (Attack, str, type)) else list(attacks)
+    if not several:
+        raise ValueError("attacks is empty; give at least one, or None for the defaults.")
+    for attack in several:
+        if isinstance(attack, type) or not isinstance(attack, Attack):
             raise TypeError(f"{attack!r} is not an attack; give instances such as Threshold('loss').")
         name, count = attack.name, 2
         while name in named:

@@ -88,7 +88,7 @@ class SignalPass:
             return outputs
 
         specs = tf.nest.map_structure(lambda leaf: tf.TensorSpec((None, *leaf.shape[1:]), leaf.dtype), x)
-        tf.function(look).get_concrete_function(specs)
+        tf.function(look, autograph=False).get_concrete_function(specs)
         return found[-1]
 
     def _with_labels(self, records: Records, head: Head) -> tuple[Any, Any, Any]:
@@ -111,8 +111,7 @@ class SignalPass:
         rows = np.concatenate([*chunks[:-1], chunks[-1][:, overlap:]], axis=1)
         bad = np.flatnonzero(rows[-1] == 0)
         if bad.size:
-            output = (getattr(self.model, "output_names", None) or ["output"])[0]
-            raise ValueError(f"the model's output {output!r} is NaN or infinite {describe(bad)}.")
+            raise ValueError(f"the model's output {_output_name(self.model)!r} is NaN or infinite {describe(bad)}.")
         return Signals({name: row[:, None] for name, row in zip(names, rows, strict=False)})
 
     def _graph(self, names: tuple[str, ...], count: int, records: Any) -> Callable[..., Any]:
@@ -136,16 +135,19 @@ class SignalPass:
             signature = tf.TensorSpec((len(names) + 1, chunk), tf.float64)
             return tf.map_fn(one_chunk, tf.constant(starts), fn_output_signature=signature, parallel_iterations=1)
 
-        # A concrete function stays a graph even under tf.config.run_functions_eagerly.
-        return tf.function(run, reduce_retracing=True).get_concrete_function(*records)
+        # A concrete function stays a graph even under tf.config.run_functions_eagerly. Keras 3 calls layers without
+        # autograph, so a model that can be fitted needs none here.
+        return tf.function(run, autograph=False).get_concrete_function(*records)
 
     def _outputs(self, x: Any) -> Any:
         self.traces += 1
         try:
             with keras.StatelessScope():
                 outputs = tf.nest.flatten(self.model(x, training=False))
-        except (TypeError, ValueError) as reason:
-            raise ValueError(f"the model does not take the audited records: {reason}") from reason
+        except Exception as reason:
+            raise ValueError(
+                f"the model cannot be called on the audited records in a graph: {type(reason).__name__}: {reason}"
+            ) from reason
         if len(outputs) != 1:
             raise ValueError(
                 f"the model has {len(outputs)} outputs; an audit reads one. Give it a model with that output alone."
@@ -168,6 +170,12 @@ def check_model(model: Any) -> None:
         raise TypeError(f"Keras runs on {keras.config.backend()!r}; audits need the backend 'tensorflow'.")
     if not model.built:
         raise ValueError("the model has no weights yet; call it on one batch first, or fit it.")
+
+
+def _output_name(model: Any) -> str:
+    if isinstance(model, keras.Sequential):
+        return model.layers[-1].name
+    return (getattr(model, "output_names", None) or [model.name])[0]
 
 
 def _rows(leaf: Any, start: Any, count: int) -> Any:

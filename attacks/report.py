@@ -21,7 +21,7 @@ from .youden import balanced_accuracy, youden_j
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LeakageReport:
     """How well one attack told the members of one slice from its non-members, at one point of training.
 
@@ -151,6 +151,11 @@ class LeakageReport:
             parts["_null_level"] = estimate.null_level
             found |= {name + suffix: value for suffix, value in parts.items() if value is not None}
         return found
+
+    def __repr__(self) -> str:
+        found = "failed" if self.failed else f"AUC {self.auc!r}"
+        sides = f"{self.num_members} members, {self.num_nonmembers} non-members"
+        return f"<LeakageReport {self.attack!r}, step {self.step}: {found}; {sides}>"
 
     def to_dict(self) -> dict[str, Any]:
         """The report without its curve, in plain types that JSON can hold."""

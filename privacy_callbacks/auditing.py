@@ -21,7 +21,7 @@ from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.threshold import Threshold
 
 HEADLINE_FPR = 0.01
-NULL_CHECK_LEVEL = 0.99
+NULL_CHECK_ERROR = 0.01
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,7 @@ class Auditor:
         self._model, self._audit_set, self._seed = model, audit_set, seed
         if attacks is None:
             attacks = [Threshold(name) for name in self._pass.head.signals]
-        self.attacks = named_attacks([attacks] if isinstance(attacks, Attack) else list(attacks))
-        if not self.attacks:
-            raise ValueError("attacks is empty; give at least one, or None for the defaults.")
+        self.attacks = named_attacks(attacks)
         wanted = [name for attack in self.attacks.values() for name in attack.signals]
         # The loss is always kept: its course over the epochs ranks the members at risk.
         self._signals = tuple(dict.fromkeys(["loss", *wanted]))
@@ -203,26 +201,27 @@ def audit_set_for(
     if nonmembers is None:
         raise ValueError("nonmembers is missing: an attack is judged by telling members from records never trained on.")
     if population is None:
-        several = [attacks] if isinstance(attacks, Attack) else attacks or []
-        population = 1 / 3 if any(attack.needs_population for attack in several) else None
+        asking = attacks is not None and any(attack.needs_population for attack in named_attacks(attacks).values())
+        population = 1 / 3 if asking else None
     return AuditSet(members, nonmembers, population, audit_size, seed=seed)
 
 
-def null_check(untrained: LeakageReport) -> str | None:
-    """A sentence if the sides can be told apart before training, which no leakage explains; else None.
+def null_check(untrained: Sequence[LeakageReport]) -> str | None:
+    """A sentence if some attack tells the sides apart before training, which no leakage explains; else None.
 
-    It fires for 1 % of experiments whose sides do come from one distribution.
+    It fires for at most 1 % of experiments whose sides do come from one distribution (Bonferroni over the attacks).
     """
-    if untrained.roc is None:
-        return None
-    value = auc(untrained.roc, NULL_CHECK_LEVEL)
-    if value.low is None or value.high is None or value.low <= 0.5 <= value.high:
-        return None
-    return (
-        f"before any training the attack {untrained.attack!r} already reaches AUC {value:.3f} [{value.low:.3f}, "
-        f"{value.high:.3f}] (99 %), so members and non-members differ by more than training: part of every later number "
-        "is that difference, not leakage. Draw both sides at random from one pool."
-    )
+    level = 1 - NULL_CHECK_ERROR / max(1, len(untrained))
+    for report in untrained:
+        value = None if report.roc is None else auc(report.roc, level)
+        if value is None or value.low is None or value.high is None or value.low <= 0.5 <= value.high:
+            continue
+        return (
+            f"before any training the attack {report.attack!r} already has AUC {value:.3f} [{value.low:.3f}, "
+            f"{value.high:.3f}] ({100 * level:.4g} %), so members and non-members differ by more than training: part of "
+            "every later number is that difference, not leakage. Draw both sides at random from one pool."
+        )
+    return None
 
 
 def fingerprint(model: Any) -> str:

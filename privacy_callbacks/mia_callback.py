@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from privacy_callbacks.attacks.attack import Attack
+from privacy_callbacks.attacks.attack import Attack, named_attacks
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.audit_warning import AuditWarning
 from privacy_callbacks.attacks.estimate import Estimate
@@ -94,7 +94,11 @@ class MIACallback(keras.callbacks.Callback):
         if on_error not in ("warn", "raise"):
             raise ValueError(f"on_error is {on_error!r}; give 'warn' or 'raise'.")
         self.name = check_name(name)
-        self.audit_set = members if isinstance(members, AuditSet) else None
+        if attacks is not None:
+            attacks = list(named_attacks(attacks).values())
+        self.audit_set: AuditSet | None = None
+        if isinstance(members, AuditSet):
+            self.audit_set = audit_set_for(members, nonmembers, attacks, population, audit_size, seed)
         self.reports: list[LeakageReport] = []
         self._sides = members, nonmembers
         self._attacks, self._population, self._audit_size = attacks, population, audit_size
@@ -110,6 +114,7 @@ class MIACallback(keras.callbacks.Callback):
         self._losses: list[Any] = []
         self._epoch: int | None = None
         self._log_values: dict[str, float] = {}
+        self._known_to_fail: set[str] = set()
 
     # Keras' hooks: when.
 
@@ -193,12 +198,10 @@ class MIACallback(keras.callbacks.Callback):
         if self._log_values:
             self._log_values = {key: _plain(estimate) for key, estimate in estimates.items()}
             publish(self.model, estimates)
-        for report in audit.reports:
-            if report.failed:
-                self._warn(f"after epoch {epoch}, attack {report.attack!r}: {report.warnings[0]}")
-            elif self._log is not None and not already_logged:
+        self._warn_of_failures(audit)
+        if self._log is not None and not already_logged:
+            for report in audit.reports:
                 self._log.scalars(report, epoch)
-        if self._log is not None:
             self._log.flush()
 
     def _audit_before_training(self) -> None:
@@ -206,7 +209,7 @@ class MIACallback(keras.callbacks.Callback):
         audit = self._auditor.run(BEFORE_TRAINING, strict=self._strict)
         # A model that has been fitted before may well know its members; there is no null to check then.
         untrained = self.model.optimizer is None or int(self.model.optimizer.iterations) == 0
-        alarm = null_check(audit.reports[0]) if untrained else None
+        alarm = null_check(audit.reports) if untrained else None
         if alarm is not None:
             self._warn(alarm)
             self._auditor.warnings.append(alarm)
@@ -244,6 +247,14 @@ class MIACallback(keras.callbacks.Callback):
 
     def _warn(self, sentence: str) -> None:
         warnings.warn(f"{type(self).__name__} {self.name!r}: {sentence}", AuditWarning, stacklevel=3)
+
+    def _warn_of_failures(self, audit: Audit) -> None:
+        """Once an attack and fit; the marked reports tell the rest."""
+        failed = [report for report in audit.reports if report.failed and report.attack not in self._known_to_fail]
+        for reason in dict.fromkeys(report.warnings[0] for report in failed):
+            names = [report.attack for report in failed if report.warnings[0] == reason]
+            self._warn(f"after epoch {audit.step}, {', '.join(names)}: {reason}")
+        self._known_to_fail.update(report.attack for report in failed)
 
     def _looks_like_a_subset(self) -> list[str]:
         """A callback sees the number of steps but no batch size: is there one that makes a pass over `members`?"""

@@ -1,0 +1,39 @@
+"""Shared by all tests: quiet TensorFlow, and a few tiny models."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def blobs():
+    """(members, nonmembers) of one distribution: 120 + 90 records of 6 features in 3 overlapping classes, noisy labels."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 210)
+    x = (rng.normal(size=(210, 6)) + y[:, None] * 0.5).astype("float32")
+    return (x[:120], y[:120]), (x[120:], y[120:])
+
+
+@pytest.fixture
+def make_model():
+    """A compiled softmax MLP on six features, always with the same initial weights."""
+    import keras
+
+    def build(loss="sparse_categorical_crossentropy", **compile_arguments):
+        init = [keras.initializers.GlorotUniform(seed) for seed in (1, 2)]
+        model = keras.Sequential(
+            [
+                keras.Input((6,)),
+                keras.layers.Dense(16, activation="relu", kernel_initializer=init[0]),
+                keras.layers.Dense(3, activation="softmax", kernel_initializer=init[1]),
+            ]
+        )
+        model.compile(**{"optimizer": keras.optimizers.Adam(0.01), "loss": loss, **compile_arguments})
+        return model
+
+    return build
