@@ -34,7 +34,15 @@ setup(
     extras_require={
         "plots": ["matplotlib>=3.8"],
         "ray": ["ray>=2.40"],
-        "dev": ["matplotlib>=3.8", "mlxtend>=0.23", "pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "build>=1.2"],
+        "dev": [
+            "matplotlib>=3.8",
+            "mlxtend>=0.23",
+            "pytest>=8",
+            "hypothesis>=6",
+            "ruff>=0.8",
+            "mypy>=1.13",
+            "build>=1.2",
+        ],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

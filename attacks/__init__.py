@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .audit_set import AuditSet
     from .audit_warning import AuditWarning
     from .estimate import Estimate
+    from .ppv import ppv
     from .report import LeakageReport
     from .roc import RocCurve
     from .threshold import Threshold
@@ -29,6 +30,7 @@ _HOME = {
     "Signals": "attack",
     "Threshold": "threshold",
     "loss_iqr": "trajectory",
+    "ppv": "ppv",
 }
 __all__ = [
     "Attack",
@@ -43,6 +45,7 @@ __all__ = [
     "Signals",
     "Threshold",
     "loss_iqr",
+    "ppv",
 ]
 
 

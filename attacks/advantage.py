@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from .estimate import LEVEL, Estimate, check_level
+from .estimate import LEVEL, Estimate, check_level, order_quantile
 from .roc import RocCurve
 
-_SIMULATIONS = 1_000
 # Below this share of records in one tie the asymptotic level for continuous scores is right to the third digit.
 _MATERIAL_TIE = 0.01
 
@@ -18,7 +17,7 @@ def advantage(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Estimate:
 
     The maximum is taken on the very records it is reported for, so it is biased upwards (about .87·√(1/n₁ + 1/n₀)
     without any leakage) and has no honest confidence interval: `low` and `high` are None. Beside it stands
-    `null_level`, which a leak-free audit of these sizes stays below with probability `level`; Youden's J is the
+    `null_level`, which a leak-free audit of these sizes does not exceed with probability `level`; Youden's J is the
     unbiased companion.
 
     Args:
@@ -44,16 +43,17 @@ def _null_level(roc: RocCurve, level: float, seed: int) -> float:
 
 
 def _level_by_permutation(per_score: np.ndarray, members: int, level: float, seed: int) -> float:
-    """The level quantile of max |TPR − FPR| when membership is dealt at random over the tied groups of scores."""
+    """The level's quantile of max |TPR − FPR| when membership is dealt at random over the tied groups of scores."""
     rng = np.random.default_rng(seed)
     records = int(per_score.sum())
     owner = np.repeat(np.arange(per_score.size), per_score)
-    simulations = _SIMULATIONS if per_score.size <= 64 else _SIMULATIONS // 4
-    if per_score.size <= 64:
+    few_values = per_score.size <= 64
+    simulations = int(np.ceil((50 if few_values else 12) / (1 - level)))
+    if few_values:
         dealt = rng.multivariate_hypergeometric(per_score, members, size=simulations)
     else:
         chosen = (rng.permutation(owner)[:members] for _ in range(simulations))
         dealt = np.stack([np.bincount(groups, minlength=per_score.size) for groups in chosen])
     tpr = np.cumsum(dealt, axis=1) / members
     fpr = np.cumsum(per_score - dealt, axis=1) / (records - members)
-    return float(np.quantile(np.max(np.abs(tpr - fpr), axis=1), level, method="higher"))
+    return order_quantile(np.max(np.abs(tpr - fpr), axis=1), level)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 LEVEL = 0.95
@@ -20,7 +21,7 @@ class Estimate(float):
     Attributes:
       low, high: the confidence interval; None where no honest one exists.
       level: the interval's confidence level, e.g. 0.95.
-      null_level: what a leak-free audit of this size stays below with probability `level`;
+      null_level: what a leak-free audit of this size does not exceed with probability `level`;
         stands in for the interval where there is none (advantage, mutual information), else None.
       details: further figures that belong to the number, by name (e.g. `attained_fpr`).
     """
@@ -87,6 +88,12 @@ def clopper_pearson_low(successes: int, trials: int, error: float) -> float:
 def clopper_pearson_high(successes: int, trials: int, error: float) -> float:
     """The exact one-sided upper bound of a proportion: it falls short of the truth with probability at most `error`."""
     return 1.0 if successes == trials else float(special.betaincinv(successes + 1, trials - successes, 1 - error))
+
+
+def order_quantile(simulated: NDArray[np.float64], level: float) -> float:
+    """The simulated value that a further draw exceeds with probability at most 1 − level: rank ⌈level·(S + 1)⌉ of S."""
+    rank = min(len(simulated), int(np.ceil(level * (len(simulated) + 1) - 1e-9)))
+    return float(np.partition(simulated, rank - 1)[rank - 1])
 
 
 def check_level(level: float) -> float:

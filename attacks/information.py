@@ -6,68 +6,77 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from .estimate import LEVEL, Estimate, check_level
+from .estimate import LEVEL, Estimate, check_level, order_quantile
 from .roc import RocCurve
 
 _BINS = 20
+_LEAST_RELABELLINGS = 199
 
 
-def mutual_information(roc: RocCurve, level: float = LEVEL, permutations: int = 0, seed: int = 0) -> Estimate:
+def mutual_information(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Estimate:
     """Mutual information between score and membership, in bits, at prior ½ (sides of unequal size are reweighted).
 
-    The scores are cut into 20 bins of (nearly) equal count, ties kept together, before membership is looked at. The
-    value is the plug-in estimate minus its leading bias (B' − 1)·(1/n₁ + 1/n₀) / (8 ln 2) for B' occupied bins; it is
-    centred on 0 without leakage and may be slightly negative. There is no simple honest interval; instead:
+    The scores are cut into 20 bins of nearly equal count before membership is looked at; equal scores share a bin, and a
+    value held by more than a bin's share of the records has one of its own. The value is the plug-in estimate minus its
+    mean under random relabelling, so it is centred on 0 without leakage (and may be slightly negative). For hundreds of
+    records that mean is the textbook bias (B − 1)·(1/n₁ + 1/n₀) / (8 ln 2) for B occupied bins; below that, and for
+    unequal sides, the textbook figure is off and its null alarms in up to 35 % of leak-free audits.
 
-    * `null_level`: what a leak-free audit stays below with probability `level`; from the χ² law of the plug-in estimate,
-      or from `permutations` random relabellings when asked for (200 cost more than all other metrics together).
-    * `details["sandwich_low"]`, `["sandwich_high"]`: 1 − h₂((1 − V)/2) ≤ I ≤ V for the plug-in I (`["plug_in"]`), with V
-      the total variation between the sides over the same bins (`["total_variation"]`); (1 − V)/2 is the Bayes error of
-      an attacker who sees the bin.
+    There is no simple honest interval. Instead the estimate carries
+    `null_level`, what a leak-free audit does not exceed with probability `level` (from the same relabellings), and in
+    `details`: `plug_in`; `total_variation` V between the sides over the same bins; `sandwich_low` and `sandwich_high`,
+    1 − h₂((1 − V)/2) ≤ plug-in ≤ V; and `bayes_error` (1 − V)/2, that of an attacker who sees the bin.
 
     Args:
       roc: the curve of the judged records.
       level: probability of the null level.
-      permutations: how many relabellings make the null level; 0 = the χ² law.
       seed: for the relabellings.
     Returns:
       An `Estimate` in bits, at most 1.
-    Source: Miller 1955 (bias); Lin 1991 (the sandwich).
+    Source: Miller 1955 (the bias); Lin 1991 (the sandwich).
     """
     check_level(level)
     members, nonmembers = _bin_counts(roc)
-    n1, n0 = roc.num_members, roc.num_nonmembers
-    bias = (members.size - 1) * (1 / n1 + 1 / n0) / (8 * np.log(2))
-    plug_in, variation = _plug_in(members, nonmembers), float(np.abs(members / n1 - nonmembers / n0).sum() / 2)
-    if permutations:
-        rng = np.random.default_rng(seed)
-        dealt = rng.multivariate_hypergeometric(members + nonmembers, n1, size=permutations)
-        null = np.quantile([_plug_in(m, members + nonmembers - m) for m in dealt], level, method="higher")
-    else:
-        # Twice the plug-in in nats times the effective number of records 4 / (1/n₁ + 1/n₀) is χ² with B' − 1 degrees.
-        null = special.chdtri(members.size - 1, 1 - level) * (1 / n1 + 1 / n0) / (8 * np.log(2)) if bias else 0.0
+    relabellings = max(_LEAST_RELABELLINGS, int(np.ceil(10 / (1 - level))) - 1)
+    rng = np.random.default_rng(seed)
+    dealt = rng.multivariate_hypergeometric(members + nonmembers, roc.num_members, size=relabellings)
+    null = _plug_in(dealt, members + nonmembers - dealt)
+    bias = float(null.mean())
+    plug_in = float(_plug_in(members, nonmembers))
+    variation = float(np.abs(members / roc.num_members - nonmembers / roc.num_nonmembers).sum() / 2)
     details = {
         "plug_in": plug_in,
+        "total_variation": variation,
         "sandwich_low": 1 - _binary_entropy((1 - variation) / 2),
         "sandwich_high": variation,
-        "total_variation": variation,
+        "bayes_error": (1 - variation) / 2,
     }
-    return Estimate(plug_in - bias, level=level, null_level=float(null) - bias, details=details)
+    return Estimate(plug_in - bias, level=level, null_level=order_quantile(null, level) - bias, details=details)
 
 
 def _bin_counts(roc: RocCurve) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Members and non-members in each occupied bin; a tied group falls whole into the bin of its first record."""
+    """Members and non-members in each occupied bin, the same for a score and its negative."""
     per_score = roc.members_per_score + roc.nonmembers_per_score
-    before = np.cumsum(per_score) - per_score
-    _, bins = np.unique(before * _BINS // per_score.sum(), return_inverse=True)
+    records = int(per_score.sum())
+    if per_score.size <= _BINS:
+        return roc.members_per_score, roc.nonmembers_per_score
+    # Twice the middle rank of each value, from 0 to twice the number of records.
+    middle = 2 * np.cumsum(per_score) - per_score
+    bins = middle * _BINS // (2 * records)
+    large = per_score * _BINS > records
+    bins[large] = _BINS + np.arange(int(large.sum()))
+    _, bins = np.unique(bins, return_inverse=True)
     counts = (np.bincount(bins, weights=side) for side in (roc.members_per_score, roc.nonmembers_per_score))
     members, nonmembers = (count.astype(np.int64) for count in counts)
     return members, nonmembers
 
 
-def _plug_in(members: NDArray[np.int64], nonmembers: NDArray[np.int64]) -> float:
-    p, q = members / members.sum(), nonmembers / nonmembers.sum()
-    return float((special.rel_entr(p, (p + q) / 2) + special.rel_entr(q, (p + q) / 2)).sum() / (2 * np.log(2)))
+def _plug_in(members: NDArray[np.int64], nonmembers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Plug-in bits of tables of counts [..., bins]."""
+    p = members / members.sum(axis=-1, keepdims=True)
+    q = nonmembers / nonmembers.sum(axis=-1, keepdims=True)
+    middle = (p + q) / 2
+    return (special.rel_entr(p, middle) + special.rel_entr(q, middle)).sum(axis=-1) / (2 * np.log(2))
 
 
 def _binary_entropy(p: float) -> float:

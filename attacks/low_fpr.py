@@ -27,9 +27,9 @@ def tpr_at_fpr(roc: RocCurve, fpr: float, level: float = LEVEL) -> Estimate:
 
     The interval is for the TPR at *population* FPR `fpr`, so it carries the error of the threshold as well as that of
     the count: the low end is the Clopper–Pearson bound of the TPR at a threshold whose FPR is at most `fpr` with
-    confidence 1 − α/4, the high end that at a threshold whose FPR is at least `fpr` with the same confidence; each TPR
-    bound spends another α/4. It holds for any distribution and any ties, and is conservative: simulated coverage at
-    nominal 95 % is .97 and more, where Clopper–Pearson on the TPR alone covers .24 to .77.
+    confidence 1 − α/4, the high end that at a threshold which accuses at least as many as the right one with the same
+    confidence; each TPR bound spends another α/4. It holds for any distribution and any ties, and is conservative:
+    simulated coverage at nominal 95 % is .98 and more, where Clopper–Pearson on the TPR alone covers .24 to .77.
 
     Args:
       roc: the curve of the judged records.
@@ -86,9 +86,10 @@ def _accused_above(roc: RocCurve, rank: int) -> tuple[int, int]:
 def _interval(roc: RocCurve, fpr: float, level: float) -> tuple[float, float]:
     error = (1 - level) / 4
     n1, n0 = roc.num_members, roc.num_nonmembers
-    # Accusing above the (j+1)-th largest of n₀ non-members has a population FPR stochastically at most Beta(j+1, n₀−j),
-    # accusing at or above it at least that. Its upper (lower) confidence bound passes `fpr` where the binomial(n₀, fpr)
-    # distribution function at j passes `error` (1 − `error`).
+    # Let s be the (j+1)-th largest of n₀ non-member scores, and t the lowest threshold whose population FPR is within
+    # `fpr`. Accusing above s has a population FPR stochastically at most Beta(j+1, n₀−j): it is within `fpr` but for
+    # probability P[Bin(n₀, fpr) <= j]. And s lies at or above t only if j+1 non-members do, which has probability at most
+    # P[Bin(n₀, fpr) >= j+1]; else all records that t accuses lie above s.
     ranks = _window(n0, fpr)
     cumulative = special.bdtr(ranks, n0, fpr)
     surely_within = ranks[cumulative <= error]
@@ -98,8 +99,8 @@ def _interval(roc: RocCurve, fpr: float, level: float) -> tuple[float, float]:
         hits, _ = _accused_above(roc, int(surely_within[-1]))
         low = clopper_pearson_low(hits, n1, error)
     if surely_beyond.size and surely_beyond[0] < n0:
-        at_or_above = int(np.searchsorted(roc.false_positives, surely_beyond[0], side="right"))
-        high = clopper_pearson_high(int(roc.true_positives[at_or_above]), n1, error)
+        hits, _ = _accused_above(roc, int(surely_beyond[0]))
+        high = clopper_pearson_high(hits, n1, error)
     return low, high
 
 

@@ -21,7 +21,7 @@ from .youden import balanced_accuracy, youden_j
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LeakageReport:
     """How well one attack told the members of one slice from its non-members, at one point of training.
 
@@ -61,6 +61,11 @@ class LeakageReport:
         for name in ("tpr_at_fpr", "refusals"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {spec.name: getattr(self, spec.name) for spec in fields(self)}
+        plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in state.items()}
+        return partial(LeakageReport, **plain), ()
+
     @classmethod
     def from_scores(
         cls,
@@ -72,7 +77,6 @@ class LeakageReport:
         slice: str = "entire",
         step: int | None = None,
         level: float = LEVEL,
-        permutations: int = 0,
         warnings: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
     ) -> LeakageReport:
@@ -86,7 +90,6 @@ class LeakageReport:
           slice: what to call the records.
           step: see the class.
           level: confidence level of every interval.
-          permutations: relabellings for the null level of the mutual information; 0 = its χ² approximation.
           warnings, notes: sentences to carry along.
         Raises:
           ValueError: on shapes that differ, NaN scores, flags that are not 0 / 1, an empty side, or a level outside (0, 1).
@@ -118,7 +121,7 @@ class LeakageReport:
             youden_j=j,
             balanced_accuracy=None if j is None else balanced_accuracy(j),
             tpr_at_fpr=low_fpr,
-            mutual_information=mutual_information(roc, level, permutations, seed),
+            mutual_information=mutual_information(roc, level, seed),
             roc=roc,
             warnings=tuple(warnings),
             notes=tuple(notes),
@@ -159,7 +162,7 @@ class LeakageReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report without its curve, in plain types that JSON can hold."""
-        plain = {name: estimate and estimate.to_dict() for name, estimate in self.estimates().items()}
+        plain = {name: None if e is None else e.to_dict() for name, e in self.estimates().items()}
         return {
             "schema_version": SCHEMA_VERSION,
             "attack": self.attack,
@@ -227,7 +230,7 @@ def _cells(name: str, estimate: Estimate | None, report: LeakageReport) -> str:
     if "false_positives" in details:
         value += f"  {details['false_positives']:,.0f} false positives"
     if estimate.null_level is not None:
-        value += f"  no leak: below {estimate.null_level:.3f} in {percent} of audits"
+        value += f"  no leak: at most {estimate.null_level:.3f} in {percent} of audits"
     if "plug_in" in details:
         value += " (bits)"
     return value

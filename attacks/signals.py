@@ -41,7 +41,7 @@ def margin(logits: Any, labels: Any) -> Any:
 def entropy(logits: Any, labels: Any) -> Any:
     """Negative entropy of the predicted distribution, in nats: Σ p log p. Does not read the labels."""
     logits, _ = _prepared(logits, labels)
-    log_p = tf.nn.log_softmax(logits)
+    log_p, _ = _log_p_and_log_rest(logits)
     return tf.reduce_sum(tf.math.multiply_no_nan(log_p, tf.exp(log_p)), axis=-1)
 
 
@@ -49,20 +49,14 @@ def modified_entropy(logits: Any, labels: Any) -> Any:
     """Negative entropy that knows the label: (1 − p_y) log p_y + Σ_{j≠y} p_j log(1 − p_j), in nats.
 
     Large when the model is confident and right, very negative when it is confident and wrong. log(1 − p) of the largest
-    class comes from the log-sum-exp of the others, so that a confident wrong answer is not −inf.
+    class comes from the log-sum-exp of the others, so that a confident wrong answer is not −inf and a confident right one
+    keeps its digits.
     Source: Song & Mittal 2021, arXiv:2003.10595 (their Mentr, sign turned).
     """
     logits, own = _prepared(logits, labels)
-    log_p = tf.nn.log_softmax(logits)
-    largest = tf.one_hot(tf.argmax(logits, axis=-1), logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
-    log_rest_of_largest = tf.reduce_logsumexp(_others(logits, largest), axis=-1, keepdims=True) - tf.reduce_logsumexp(
-        logits, axis=-1, keepdims=True
-    )
-    # Every class but the largest has p <= 1/2, where log1p is exact.
-    p = tf.exp(log_p)
-    log_rest = tf.where(largest, log_rest_of_largest, tf.math.log1p(-tf.minimum(p, 0.5)))
+    log_p, log_rest = _log_p_and_log_rest(logits)
     own_part = tf.exp(_own_logit(log_rest, own)) * _own_logit(log_p, own)
-    other_part = tf.reduce_sum(tf.where(own, tf.zeros_like(p), p * log_rest), axis=-1)
+    other_part = tf.reduce_sum(tf.where(own, tf.zeros_like(log_p), tf.exp(log_p) * log_rest), axis=-1)
     return own_part + other_part
 
 
@@ -96,12 +90,27 @@ def two_class_logits(logit: Any) -> Any:
 
 
 def _prepared(logits: Any, labels: Any) -> tuple[Any, Any]:
-    logits = tf.cast(logits, tf.float64)
+    logits, labels = tf.cast(logits, tf.float64), tf.convert_to_tensor(labels)
+    if labels.shape.rank != logits.shape.rank - 1:
+        raise ValueError(f"labels have shape {labels.shape}, logits {logits.shape}; give one label a prediction.")
     if logits.shape[-1] < 2:
         raise ValueError(
             f"logits have {logits.shape[-1]} class; a signal compares a label with others, so give two or more."
         )
     return logits, tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
+
+
+def _log_p_and_log_rest(logits: Any) -> tuple[Any, Any]:
+    """log p and log(1 − p) of every class, to full relative precision however sure the model is."""
+    largest = tf.one_hot(tf.argmax(logits, axis=-1), logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
+    below = logits - tf.reduce_max(logits, axis=-1, keepdims=True)
+    # The others' weight beside the largest class's 1: log p of the largest is −log(1 + weight), never 1 − rounding.
+    log_weight = tf.reduce_logsumexp(_others(below, largest), axis=-1, keepdims=True)
+    log_total = tf.math.softplus(log_weight)
+    log_p = tf.where(largest, -log_total, below - log_total)
+    # Every class but the largest has p <= 1/2, where log1p is exact.
+    small_p = tf.where(largest, tf.zeros_like(log_p), tf.exp(log_p))
+    return log_p, tf.where(largest, log_weight - log_total, tf.math.log1p(-small_p))
 
 
 def _own_logit(logits: Any, own: Any) -> Any:

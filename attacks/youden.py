@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .estimate import LEVEL, Estimate, check_level, normal_quantile
-from .roc import RocCurve
+from .roc import RocCurve, check_scores
 
 
-def youden_j(
-    scores: NDArray[np.float64], is_member: NDArray[np.bool_], level: float = LEVEL, seed: int = 0
-) -> Estimate:
+def youden_j(scores: ArrayLike, is_member: ArrayLike, level: float = LEVEL, seed: int = 0) -> Estimate:
     """TPR − FPR of an attacker who learns the threshold on one half of the records and is judged on the other.
 
     Both sides are halved at random; each half is judged by the threshold that maximises TPR − FPR on the other (the
     largest such threshold when several do), and the two results are averaged. So, unlike the advantage, it is centred on
     0 without leakage and may be negative. The interval is Newcombe's for a difference of proportions, from the pooled
-    counts: simulated on Gaussian scores at nominal 95 % it covers .94 to .98 from 4 to 200 records a side, where the
-    Wald interval starts at .89 and shrinks to a point when the sides separate.
+    counts: simulated on Gaussian scores at nominal 95 % it covers the J of the thresholds learned in .94 to .98 of audits
+    from 4 to 200 records a side (their expected J in .92 to .95), where the Wald interval starts at .89 and shrinks to a
+    point when the sides separate.
 
     Args:
       scores: float[n], higher = more member-like.
@@ -28,10 +27,11 @@ def youden_j(
     Returns:
       An `Estimate` in [−1, 1].
     Raises:
-      ValueError: with fewer than two records on a side, which cannot be halved.
+      ValueError: with fewer than two records on a side, which cannot be halved, or as `RocCurve.from_scores`.
     Source: Youden 1950; Newcombe 1998 (method 10).
     """
     check_level(level)
+    scores, is_member = check_scores(scores, is_member)
     members, nonmembers = scores[is_member], scores[~is_member]
     if min(members.size, nonmembers.size) < 2:
         raise ValueError(

@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+
 from privacy_callbacks.attacks import AuditSet, record_source
 
 RNG = np.random.default_rng(0)
@@ -135,7 +136,11 @@ def test_a_population_of_its_own_is_read():
 
 @pytest.mark.parametrize("nest", [lambda x: {"a": x, "b": x[:, :2]}, lambda x: (x, x[:, :2]), lambda x: [x, x[:, :2]]])
 def test_several_inputs_stay_together(nest):
-    audit_set = AuditSet((nest(X), Y), Dataset.from_tensor_slices((nest(X2), Y2)).batch(4) if not isinstance(nest(X), list) else (nest(X2), Y2), size=10)
+    audit_set = AuditSet(
+        (nest(X), Y),
+        Dataset.from_tensor_slices((nest(X2), Y2)).batch(4) if not isinstance(nest(X), list) else (nest(X2), Y2),
+        size=10,
+    )
     leaves = tf.nest.flatten(audit_set.x)
     np.testing.assert_array_equal(leaves[0][:, :2], leaves[1])
     np.testing.assert_array_equal(leaves[0][:10], X[audit_set.ids[:10]])
@@ -177,11 +182,23 @@ REFUSALS = {
     "no labels, PyDataset": (lambda: AuditSet(MEMBERS, Unlabelled(X2, Y2)), ValueError, "batches without labels"),
     "lengths": (lambda: AuditSet((X, Y[:9]), NONMEMBERS), ValueError, "50 inputs but 9 labels"),
     "empty side": (lambda: AuditSet((X[:0], Y[:0]), NONMEMBERS), ValueError, "members is empty"),
-    "empty data set": (lambda: AuditSet(MEMBERS, Dataset.from_tensor_slices((X2, Y2)).take(0)), ValueError, "nonmembers is empty"),
+    "empty data set": (
+        lambda: AuditSet(MEMBERS, Dataset.from_tensor_slices((X2, Y2)).take(0)),
+        ValueError,
+        "nonmembers is empty",
+    ),
     "other shape": (lambda: AuditSet((X[:, :3], Y), NONMEMBERS), ValueError, r"of members has shape \(3,\)"),
     "other nest": (lambda: AuditSet(({"a": X}, Y), NONMEMBERS), ValueError, "different structure"),
-    "generator": (lambda: AuditSet(((x, y) for x, y in zip(X, Y, strict=True)), NONMEMBERS), TypeError, "generator or iterator"),
-    "iterator": (lambda: AuditSet(iter(Dataset.from_tensor_slices(MEMBERS)), NONMEMBERS), TypeError, "generator or iterator"),
+    "generator": (
+        lambda: AuditSet(((x, y) for x, y in zip(X, Y, strict=True)), NONMEMBERS),
+        TypeError,
+        "generator or iterator",
+    ),
+    "iterator": (
+        lambda: AuditSet(iter(Dataset.from_tensor_slices(MEMBERS)), NONMEMBERS),
+        TypeError,
+        "generator or iterator",
+    ),
     "endless": (lambda: AuditSet(Dataset.from_tensor_slices(MEMBERS).repeat(), NONMEMBERS), ValueError, "endless"),
     "endless PyDataset": (lambda: AuditSet(Endless(X, Y), NONMEMBERS), ValueError, "endless PyDataset"),
     "reshuffling": (
@@ -238,7 +255,7 @@ def test_a_data_set_that_never_ends_is_noticed(monkeypatch):
 
 
 def test_reading_changes_neither_arrays_nor_global_random_state():
-    x, state = X.copy(), np.random.get_state()[1].copy()  # noqa: NPY002
+    x, state = X.copy(), np.random.get_state()[1].copy()
     AuditSet((x, Y), NONMEMBERS, size=10)
     np.testing.assert_array_equal(x, X)
-    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    np.testing.assert_array_equal(np.random.get_state()[1], state)

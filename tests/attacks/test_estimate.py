@@ -4,8 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from privacy_callbacks.attacks.estimate import Estimate, check_level, clopper_pearson_high, clopper_pearson_low
 from scipy import stats
+
+from privacy_callbacks.attacks.estimate import Estimate, check_level, clopper_pearson_high, clopper_pearson_low
 
 
 def test_an_estimate_is_a_float_with_its_interval():

@@ -3,9 +3,10 @@
 import inspect
 
 import numpy as np
-import privacy_callbacks.attacks as package
 import pytest
 from gaussian_world import GaussianWorld
+
+import privacy_callbacks.attacks as package
 from privacy_callbacks.attacks import Attack, AttackContext, LeakageReport, Signals, Threshold
 from privacy_callbacks.attacks.attack import SIGNAL_NAMES, Scores, named_attacks
 

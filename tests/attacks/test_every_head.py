@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from privacy_callbacks.attacks import AuditSet
 from privacy_callbacks.attacks.attack import SIGNAL_NAMES
 from privacy_callbacks.attacks.compiled_pass import SignalPass
@@ -79,7 +80,11 @@ HEADS = {
     "softmax, one-hot": (model(CLASSES, "softmax", "categorical_crossentropy"), ONE_HOT, lambda p: categorical(log(p))),
     "logits": (model(CLASSES, None, SCCE(from_logits=True)), CLASS, categorical),
     "logits, sum reduction": (model(CLASSES, None, SCCE(from_logits=True, reduction="sum")), CLASS, categorical),
-    "logits, one-hot, smoothed": (model(CLASSES, None, CCE(from_logits=True, label_smoothing=0.2)), ONE_HOT, categorical),
+    "logits, one-hot, smoothed": (
+        model(CLASSES, None, CCE(from_logits=True, label_smoothing=0.2)),
+        ONE_HOT,
+        categorical,
+    ),
     "logits, partial": (
         model(CLASSES, None, functools.partial(keras.losses.sparse_categorical_crossentropy, from_logits=True)),
         CLASS,
@@ -103,7 +108,11 @@ HEADS = {
         lambda p: binary(log(p / (1 - p))[:, 0], COIN),
     ),
     "one logit": (model(1, None, BCE(from_logits=True)), COIN, lambda z: binary(z[:, 0], COIN)),
-    "multi-label": (model(CLASSES, "sigmoid", BCE(label_smoothing=0.1)), MULTI_HOT, lambda p: multi_label(log(p / (1 - p)))),
+    "multi-label": (
+        model(CLASSES, "sigmoid", BCE(label_smoothing=0.1)),
+        MULTI_HOT,
+        lambda p: multi_label(log(p / (1 - p))),
+    ),
     "multi-label logits": (model(CLASSES, None, BCE(from_logits=True)), MULTI_HOT, multi_label),
 }
 
@@ -123,7 +132,11 @@ TARGETS = np.stack([TARGET, TARGET**2], 1)
 REGRESSIONS = {
     "mse": (model(1, None, "mse"), TARGET, lambda z: -((z[:, 0] - TARGET) ** 2)),
     "mse, (n, 1)": (model(1, None, "mse"), TARGET[:, None], lambda z: -((z[:, 0] - TARGET) ** 2)),
-    "mae, two targets": (model(2, None, keras.losses.MeanAbsoluteError("sum")), TARGETS, lambda z: -np.abs(z - TARGETS).mean(1)),
+    "mae, two targets": (
+        model(2, None, keras.losses.MeanAbsoluteError("sum")),
+        TARGETS,
+        lambda z: -np.abs(z - TARGETS).mean(1),
+    ),
     "function (n,)": (
         model(1, None, lambda y, z: tf.square(y - z)[:, 0]),
         TARGET,
@@ -181,7 +194,9 @@ def test_saturated_probabilities_are_read_through_the_softmax():
 def test_probabilities_whose_logits_are_out_of_reach_are_used_with_a_note():
     inputs = keras.Input((5,))
     soft = keras.layers.Dense(CLASSES, activation="softmax")(inputs)
-    built = keras.Model(inputs, keras.layers.Average()([soft, keras.layers.Dense(CLASSES, activation="softmax")(inputs)]))
+    built = keras.Model(
+        inputs, keras.layers.Average()([soft, keras.layers.Dense(CLASSES, activation="softmax")(inputs)])
+    )
     built.compile(loss=SPARSE)
     head, signals = signals_of(built, CLASS)
     assert head.read_as == "probabilities"
@@ -246,7 +261,11 @@ def two_outputs():
 
 
 REFUSALS = {
-    "not compiled": (lambda: keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)]), TARGET, "not compiled with a loss"),
+    "not compiled": (
+        lambda: keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)]),
+        TARGET,
+        "not compiled with a loss",
+    ),
     "no model": (lambda: "model", TARGET, "need a keras.Model"),
     "no weights": (lambda: keras.Sequential([keras.layers.Dense(1)]), TARGET, "no weights yet"),
     "label too large": (lambda: model(3, "softmax", SPARSE), CLASS, r"first: 3.*from 0 to 2"),
@@ -293,7 +312,9 @@ def test_a_signal_that_does_not_fit_the_head_is_refused():
 
 
 def test_token_sequences_are_refused():
-    built = keras.Sequential([keras.Input((7,)), keras.layers.Embedding(9, 4), keras.layers.Dense(9, activation="softmax")])
+    built = keras.Sequential(
+        [keras.Input((7,)), keras.layers.Embedding(9, 4), keras.layers.Dense(9, activation="softmax")]
+    )
     built.compile(loss=SPARSE)
     tokens = RNG.integers(0, 9, (20, 7))
     with pytest.raises(ValueError, match="one prediction a record"):

@@ -1,8 +1,11 @@
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
 from gaussian_world import GaussianWorld
+
 from privacy_callbacks.attacks import Estimate, LeakageReport
 from privacy_callbacks.attacks.report import failed_report, low_fpr_name
 
@@ -88,13 +91,27 @@ def test_the_seed_decides_the_halves_and_nothing_else():
     assert repr(first.auc) == repr(other.auc)
 
 
+def test_a_metric_of_exactly_zero_is_not_lost():
+    plain = LeakageReport.from_scores(np.ones(12), [1, 0] * 6).to_dict()
+    assert plain["youden_j"]["value"] == 0.0
+    assert plain["youden_j"]["low"] < 0 < plain["youden_j"]["high"]
+
+
+def test_a_report_can_be_pickled_and_copied(report):
+    for twin in (pickle.loads(pickle.dumps(report)), copy.deepcopy(report)):
+        assert twin.to_dict() == report.to_dict()
+        np.testing.assert_array_equal(twin.roc.thresholds, report.roc.thresholds)
+
+
 def test_global_random_state_is_neither_read_nor_set():
     scores, is_member = GaussianWorld(0.0).draw(100, 100, np.random.default_rng(2))
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    before = np.random.get_state()[1].copy()
     LeakageReport.from_scores(np.round(scores), is_member)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
-@pytest.mark.parametrize(("fpr", "name"), [(0.1, "tpr_at_fpr_1e-1"), (0.01, "tpr_at_fpr_1e-2"), (0.025, "tpr_at_fpr_2.5e-2")])
+@pytest.mark.parametrize(
+    ("fpr", "name"), [(0.1, "tpr_at_fpr_1e-1"), (0.01, "tpr_at_fpr_1e-2"), (0.025, "tpr_at_fpr_2.5e-2")]
+)
 def test_low_fpr_names(fpr, name):
     assert low_fpr_name(fpr) == name

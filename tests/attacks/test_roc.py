@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from privacy_callbacks.attacks.roc import RocCurve
 from sklearn.metrics import roc_curve
+
+from privacy_callbacks.attacks.roc import RocCurve
 
 
 @pytest.mark.parametrize("decimals", [None, 1, 0])

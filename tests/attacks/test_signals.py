@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from privacy_callbacks.attacks.attack import SIGNAL_NAMES
 from privacy_callbacks.attacks.signals import CLASSIFIER_SIGNALS, scaled_logit, two_class_logits
 
@@ -57,6 +58,23 @@ def test_float32_logits_do_not_saturate():
     assert scaled_logit(np.float32([[30, 0, 0]]), [0]).numpy()[0] == pytest.approx(30 - np.log(2))
     loss = -CLASSIFIER_SIGNALS["confidence"](np.float32([[20, 0, 0]]), [0]).numpy()[0]
     assert loss == pytest.approx(4.122307e-9, rel=1e-5)
+
+
+@pytest.mark.parametrize("gap", [5, 25, 37, 60])
+def test_a_confident_right_answer_keeps_its_digits(gap):
+    """With nine others at 0 their weight is w = 9·exp(−gap); to first order entropy and Mentr are known in w."""
+    logits, w = np.array([[gap, *[0] * 9]], float), 9 * np.exp(-gap)
+    p, other = 1 / (1 + w), np.exp(-gap) / (1 + w)
+    log_p, rest = -np.log1p(w), w / (1 + w)
+    expected_entropy = p * log_p + 9 * other * (-gap + log_p)
+    expected_modified = rest * log_p + 9 * other * np.log1p(-other)
+    assert CLASSIFIER_SIGNALS["entropy"](logits, [0]).numpy()[0] == pytest.approx(expected_entropy, rel=1e-10)
+    assert CLASSIFIER_SIGNALS["modified_entropy"](logits, [0]).numpy()[0] == pytest.approx(expected_modified, rel=1e-10)
+
+
+def test_a_column_of_labels_is_refused_not_broadcast():
+    with pytest.raises(ValueError, match="one label a prediction"):
+        scaled_logit(np.zeros((4, 3)), np.zeros((4, 1), int))
 
 
 def test_a_binary_head_is_a_two_class_head():

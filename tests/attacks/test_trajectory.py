@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from privacy_callbacks.attacks import loss_iqr
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
 from privacy_callbacks import AuditSet, AuditWarning, LeakageReport, MIACallback
 from privacy_callbacks.attacks import Threshold
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 # The tiny audits of these tests cannot resolve an FPR of 1 %, and say so.
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
@@ -147,7 +148,10 @@ def test_one_instance_can_be_fitted_twice_on_new_models(make_model, blobs):
 
 
 def test_two_callbacks_with_two_names_live_side_by_side(make_model, blobs, tmp_path):
-    both = [MIACallback(*blobs, name=name, seed=seed, audit_size=40, log_dir=tmp_path) for name, seed in (("a", 0), ("b", 1))]
+    both = [
+        MIACallback(*blobs, name=name, seed=seed, audit_size=40, log_dir=tmp_path)
+        for name, seed in (("a", 0), ("b", 1))
+    ]
     history = fit(make_model(), blobs, *both).history
     assert {"a_auc", "b_auc", "a_entropy_auc", "b_entropy_auc"} <= set(history)
     assert history["a_auc"] != history["b_auc"]
@@ -315,7 +319,9 @@ def test_bad_input_is_refused_before_anything_is_trained_or_written(make_model, 
 def test_outputs_that_are_not_finite_are_named_before_training(make_model, blobs):
     model = make_model()
     model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
-    with pytest.raises(ValueError, match=r"output 'dense.*' is NaN or infinite for 180 of 180 audited records \(member 0"):
+    with pytest.raises(
+        ValueError, match=r"output 'dense.*' is NaN or infinite for 180 of 180 audited records \(member 0"
+    ):
         fit(model, blobs, MIACallback(*blobs))
 
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from privacy_callbacks import MIACallback
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
@@ -35,7 +36,12 @@ def dense():
 
 
 def convolutional():
-    image = [keras.Input((6,)), layers.Reshape((6, 1, 1)), layers.RandomFlip(), layers.Conv2D(4, (3, 1), activation="relu")]
+    image = [
+        keras.Input((6,)),
+        layers.Reshape((6, 1, 1)),
+        layers.RandomFlip(),
+        layers.Conv2D(4, (3, 1), activation="relu"),
+    ]
     return [*image, layers.Flatten(), layers.GaussianNoise(0.1)]
 
 
@@ -64,7 +70,11 @@ def run(blobs, build, optimizer, seed, with_callback, tmp_path, as_dataset):
         assert callbacks[0].report.step == 2
     state = [v.numpy() for v in [*model.variables, *model.optimizer.variables]]
     ours = {key: values for key, values in history.history.items() if not key.startswith("mia_")}
-    return state, ours, (random.random(), np.random.random(), tf.random.normal(()).numpy(), keras.random.normal(()).numpy())  # noqa: NPY002
+    return (
+        state,
+        ours,
+        (random.random(), np.random.random(), tf.random.normal(()).numpy(), keras.random.normal(()).numpy()),
+    )
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -73,7 +83,8 @@ def run(blobs, build, optimizer, seed, with_callback, tmp_path, as_dataset):
 def test_weights_optimizer_history_and_random_states_are_the_same_bits(blobs, kind, optimizer, tmp_path):
     for seed, as_dataset in ((0, False), (1, True)):
         plain, watched = (
-            run(blobs, MODELS[kind], optimizer, seed, with_callback, tmp_path, as_dataset) for with_callback in (False, True)
+            run(blobs, MODELS[kind], optimizer, seed, with_callback, tmp_path, as_dataset)
+            for with_callback in (False, True)
         )
         assert len(plain[0]) == len(watched[0]) > 10
         for ours, theirs in zip(plain[0], watched[0], strict=True):

@@ -1,0 +1,149 @@
+import keras
+import numpy as np
+import pytest
+
+from privacy_callbacks import AuditWarning, LeakageLimit, MIACallback, PrivateCheckpoint
+from privacy_callbacks.attacks import Estimate
+from privacy_callbacks.published import publish, published
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
+
+
+def drive(callback, epochs):
+    """Feeds a callback one (utility, Estimate of leakage) an epoch until it stops; returns the model."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.stop_training = False
+    callback.set_model(model)
+    callback.on_train_begin()
+    for epoch, (utility, leakage) in enumerate(epochs):
+        model.set_weights([np.full((1, 1), epoch, "float32"), np.zeros(1, "float32")])
+        publish(model, {"mia_auc": leakage})
+        callback.on_epoch_end(epoch, {"val_accuracy": utility, "mia_auc": float(leakage)})
+        if model.stop_training:
+            break
+    callback.on_train_end()
+    return model
+
+
+def test_training_stops_when_the_lower_bound_passes_the_limit(capsys):
+    limit = LeakageLimit("mia_auc", maximum=0.6)
+    drive(
+        limit, [(0, Estimate(0.55, 0.5, 0.6)), (0, Estimate(0.65, 0.6, 0.7)), (0, Estimate(0.66, 0.61, 0.7)), (0, None)]
+    )
+    assert limit.stopped_epoch == 2
+    assert "mia_auc is 0.660 [0.610, 0.700], surely above 0.6; training stops" in capsys.readouterr().out
+
+
+def test_a_single_lucky_epoch_does_not_stop():
+    limit = LeakageLimit("mia_auc", maximum=0.6)
+    assert not drive(limit, [(0, Estimate(0.7, 0.59, 0.8))] * 3).stop_training
+    assert limit.stopped_epoch is None
+
+
+def test_a_number_that_failed_does_not_stop():
+    drive(LeakageLimit(), [(0, Estimate(float("nan")))])
+
+
+def test_a_real_fit_is_stopped(make_model, blobs):
+    rng = np.random.default_rng(0)
+    members = blobs[0][0][:60], rng.integers(0, 3, 60)
+    model = make_model(optimizer=keras.optimizers.Adam(0.05))
+    limit = LeakageLimit("mia_auc", maximum=0.55)
+    mia = MIACallback(members, (blobs[1][0], rng.integers(0, 3, 90)))
+    history = model.fit(*members, epochs=80, batch_size=20, verbose=0, callbacks=[mia, limit]).history
+    assert len(history["loss"]) == limit.stopped_epoch + 1 < 80
+    assert mia.report.auc.low > 0.55
+    assert all(
+        report.auc.low <= 0.55
+        for report in mia.reports
+        if report.attack == "loss" and report.step < limit.stopped_epoch
+    )
+
+
+def test_the_most_useful_model_surely_within_the_limit_is_kept(tmp_path):
+    checkpoint = PrivateCheckpoint(tmp_path / "deep" / "best.keras", "val_accuracy", maximum=0.6)
+    drive(
+        checkpoint,
+        [
+            (0.70, Estimate(0.50, 0.45, 0.55)),
+            (0.80, Estimate(0.55, 0.50, 0.60)),  # the best within
+            (0.75, Estimate(0.55, 0.50, 0.60)),
+            (0.90, Estimate(0.58, 0.55, 0.61)),  # better, but not surely within
+            (float("nan"), Estimate(0.5, 0.45, 0.55)),
+        ],
+    )
+    assert (checkpoint.best, checkpoint.best_epoch) == (0.8, 1)
+    kept = keras.models.load_model(checkpoint.filepath)
+    assert kept.get_weights()[0].item() == 1
+    assert [path.name for path in checkpoint.filepath.parent.iterdir()] == ["best.keras"]
+
+
+def test_losses_are_minimised_and_weights_alone_can_be_kept(tmp_path):
+    checkpoint = PrivateCheckpoint(tmp_path / "best.weights.h5", "val_loss", leakage="mia_auc")
+    assert checkpoint.mode == "min"
+    checkpoint.monitor = "val_accuracy"
+    drive(checkpoint, [(0.3, Estimate(0.5, 0.4, 0.6)), (0.2, Estimate(0.5, 0.4, 0.6)), (0.4, Estimate(0.5, 0.4, 0.6))])
+    assert checkpoint.best_epoch == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["best.weights.h5"]
+
+
+def test_no_epoch_within_the_limit_leaves_no_file_and_says_so(tmp_path):
+    with pytest.warns(AuditWarning, match="no epoch kept mia_auc surely within 0.6"):
+        drive(PrivateCheckpoint(tmp_path / "best.keras", "val_accuracy"), [(0.9, Estimate(0.7, 0.65, 0.75))])
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_save_leaves_the_file_before_it_whole(tmp_path, monkeypatch):
+    checkpoint = PrivateCheckpoint(tmp_path / "best.keras", "val_accuracy")
+    drive(checkpoint, [(0.5, Estimate(0.5, 0.4, 0.6))])
+    whole = checkpoint.filepath.read_bytes()
+
+    def torn(self, path, **arguments):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(keras.Sequential, "save", torn)
+    with pytest.raises(OSError, match="disk full"):
+        checkpoint._save()
+    assert checkpoint.filepath.read_bytes() == whole
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "make", [lambda path: LeakageLimit(), lambda path: PrivateCheckpoint(path / "a.keras", "loss")]
+)
+def test_standing_before_the_mia_callback_is_called_out_once(make_model, blobs, make, tmp_path):
+    x, y = blobs[0]
+    with pytest.warns(AuditWarning) as caught:
+        make_model().fit(x, y, epochs=3, verbose=0, callbacks=[make(tmp_path), MIACallback(*blobs)])
+    assert sum("finds no 'mia_auc' in the logs" in str(w.message) for w in caught) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LeakageLimit("mia_auc", float("nan")), "highest leakage to accept"),
+        (lambda: LeakageLimit("mia_auc", "0.6"), "highest leakage to accept"),
+        (lambda: LeakageLimit("mia_advantage", 0.1), "no confidence interval to decide by"),
+        (lambda: PrivateCheckpoint("best.h5"), "ends in .keras or .weights.h5"),
+        (lambda: PrivateCheckpoint("best.keras", mode="most"), "'min', 'max' or 'auto'"),
+    ],
+)
+def test_bad_arguments_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode"), [("val_accuracy", "max"), ("val_auc", "max"), ("val_loss", "min"), ("val_mae", "min")]
+)
+def test_the_mode_follows_from_the_utilitys_name(monitor, mode):
+    assert PrivateCheckpoint("best.keras", monitor).mode == mode
+
+
+def test_published_estimates_live_as_long_as_their_model():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    publish(model, {"mia_auc": Estimate(0.5, 0.4, 0.6)})
+    assert published(model, "mia_auc").high == 0.6
+    publish(model, {"mia_auc": None})
+    assert published(model, "mia_auc") is None
