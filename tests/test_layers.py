@@ -1,0 +1,66 @@
+"""The house rules that a reader of the imports can check."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = {"attacks": 1, "range_queries": 2, "privacy_callbacks": 3}
+SOURCES = sorted(path for folder in FLOORS for path in (ROOT / folder).rglob("*.py"))
+
+
+def imported_floors(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module or ""]
+        for name in names:
+            if name.split(".")[0] == "privacy_callbacks":
+                parts = [*name.split("."), ""]
+                yield parts[1] if parts[1] in FLOORS else "privacy_callbacks"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_downhill_and_relatively_within_a_folder(path):
+    folder = path.relative_to(ROOT).parts[0]
+    for other in imported_floors(path):
+        if path.name != "__init__.py":
+            assert FLOORS[other] < FLOORS[folder], f"{path.name} imports {other} by its installed name"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_shadows_a_module_unpickles_or_touches_global_random_state(path):
+    assert path.stem not in sys.stdlib_module_names
+    assert path.stem not in {"utils", "helpers", "common", "manager", "tensorboard", "types", "signal"}
+    forbidden = r"pickle\.load|allow_pickle=True|np\.random\.(seed|rand|normal|shuffle)|set_random_seed|random\.seed"
+    assert not re.search(forbidden, path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import privacy_callbacks, privacy_callbacks.attacks", {"tensorflow", "keras", "sklearn", "pandas"}),
+        ("from privacy_callbacks import LeakageReport", {"tensorflow", "keras"}),
+        ("from privacy_callbacks.attacks import Threshold, ppv, loss_iqr", {"tensorflow", "keras"}),
+    ],
+)
+def test_importing_a_name_imports_no_more_than_it_needs(statement, absent):
+    code = f"import sys; {statement}; print(*({absent!r} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("package", ["privacy_callbacks", "privacy_callbacks.attacks"])
+def test_every_public_name_can_be_had_and_unknown_ones_are_attribute_errors(package):
+    module = __import__(package, fromlist=["x"])
+    assert sorted(module._HOME) == sorted(module.__all__)
+    assert all(getattr(module, name) is not None for name in module.__all__)
+    assert set(module.__all__) <= set(dir(module))
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        module.Nothing  # noqa: B018
