@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -120,7 +121,7 @@ def named_attacks(attacks: Attack | Iterable[Attack]) -> Mapping[str, Attack]:
 
     Raises:
       TypeError: if one of them is no attack.
-      ValueError: if there is none.
+      ValueError: if there is none, or a name cannot stand in log keys and folder names.
     """
     named: dict[str, Attack] = {}
     several = [attacks] if isinstance(attacks, (Attack, str, type)) else list(attacks)
@@ -129,8 +130,21 @@ def named_attacks(attacks: Attack | Iterable[Attack]) -> Mapping[str, Attack]:
     for attack in several:
         if isinstance(attack, type) or not isinstance(attack, Attack):
             raise TypeError(f"{attack!r} is not an attack; give instances such as Threshold('loss').")
-        name, count = attack.name, 2
+        name, count = check_name(attack.name), 2
         while name in named:
             name, count = f"{attack.name}_{count}", count + 1
         named[name] = attack
     return MappingProxyType(named)
+
+
+def check_name(name: str) -> str:
+    """Returns `name` if it can stand in log keys, TensorBoard tags and folder names.
+
+    Raises:
+      ValueError: if it holds anything but letters, digits, `_`, `-`, `.`.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise ValueError(
+            f"name is {name!r}; it becomes a folder and a log key, so use letters, digits, '_', '-' and '.'."
+        )
+    return name

@@ -139,8 +139,9 @@ def _duplicate_warning(found: int, count: int) -> tuple[str, ...]:
     if not found:
         return ()
     return (
-        f"{found:,} of {count:,} audited non-members have exactly the inputs of some record in members, so they are "
-        "members in truth: every number is pulled towards «no leakage». Remove them from nonmembers.",
+        f"{found:,} of {count:,} audited non-members equal some record in members, inputs and label. If they are copies, they "
+        "are members in truth and pull every number towards «no leakage»: remove them from nonmembers. (Records of few "
+        "possible values may be equal by chance.)",
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .attack import Signals
 from .audit_set import AuditSet, describe_records
+from .graph_reading import largest_tensor_bytes, written_variables
 from .head import Head, read_head
 from .model_loss import loss_of
 from .record_source import Records
@@ -19,6 +20,7 @@ from .record_source import Records
 # From about a thousand records a chunk on a forward pass gets no faster (CPU); larger chunks only cost memory.
 _RECORDS_PER_CHUNK = 1_000
 _CHUNK_BYTES = 512 * 2**20
+_TENSORS_AT_ONCE = 3  # of the largest in the graph, alive at the same time
 
 
 class SignalPass:
@@ -44,14 +46,17 @@ class SignalPass:
 
     def __init__(self, model: Any, audit_set: AuditSet, loss: Any = None, batch_size: int | None = None) -> None:
         check_model(model)
+        if not model.built:
+            raise ValueError("the model has no weights yet; call it on one batch first, or fit it.")
         self.model = model
         self.traces = 0
         self._audit_set = audit_set
-        self._batch_size = batch_size or _memory_bound(model, audit_set.x)
         self._loss = loss
         self._graphs: dict[Any, Callable[..., Any]] = {}
-        self.head = self._look_at_head(audit_set.x, audit_set.y)
-        self._audited = self._with_labels(Records(audit_set.x, audit_set.y), self.head)
+        self.head, memory = self._look_at_head(audit_set.x, audit_set.y)
+        self._batch_size = batch_size or max(1, _CHUNK_BYTES // (_TENSORS_AT_ONCE * memory))
+        self._audited = _with_labels(Records(audit_set.x, audit_set.y), self.head)
+        self._population: tuple[Any, Any, Any] | None = None
 
     def signals(self, names: tuple[str, ...]) -> Signals:
         """The named signals of the audited records, float64[n, 1] each.
@@ -73,11 +78,13 @@ class SignalPass:
         records = self._audit_set.population
         if records is None:
             raise ValueError("the attack needs records that no model trained on; give some with population=.")
-        head = self._look_at_head(records.x, records.y)
-        return self._run(names, self._with_labels(records, head), lambda rows: f"for {len(rows)} population records")
+        if self._population is None:
+            head, _ = self._look_at_head(records.x, records.y)
+            self._population = _with_labels(records, head)
+        return self._run(names, self._population, lambda rows: f"for {len(rows)} population records")
 
-    def _look_at_head(self, x: Any, y: Any) -> Head:
-        """Traces the model once, without running it, to see which operation makes its outputs."""
+    def _look_at_head(self, x: Any, y: Any) -> tuple[Head, int]:
+        """Traces the model once, without running it: how to read its outputs, and the bytes a record takes."""
         found: list[Head] = []
         labels = y.numpy()
 
@@ -88,25 +95,30 @@ class SignalPass:
             return outputs
 
         specs = tf.nest.map_structure(lambda leaf: tf.TensorSpec((None, *leaf.shape[1:]), leaf.dtype), x)
-        tf.function(look, autograph=False).get_concrete_function(specs)
-        return found[-1]
-
-    def _with_labels(self, records: Records, head: Head) -> tuple[Any, Any, Any]:
-        labels = np.zeros(len(records), np.int64) if head.labels is None else head.labels
-        return records.x, records.y, tf.convert_to_tensor(labels)
+        traced = tf.function(look, autograph=False).get_concrete_function(specs)
+        written = written_variables(traced)
+        if written:
+            raise ValueError(
+                f"the model writes tf.Variables when it is called ({', '.join(written[:3])}), so asking it would change it; "
+                "keep such state in Keras variables (self.add_weight), or give the audit a model without."
+            )
+        return found[-1], largest_tensor_bytes(traced)
 
     def _run(self, names: tuple[str, ...], records: Any, describe: Callable[[NDArray[np.intp]], str]) -> Signals:
         unfit = [name for name in names if name not in self.head.signals]
         if unfit:
             raise ValueError(
-                f"signal {unfit[0]!r} does not fit this model's {self.head.kind} head; it has {', '.join(self.head.signals)}."
+                f"signal {unfit[0]!r} does not fit this model's head ({self.head.kind}); it has {', '.join(self.head.signals)}."
             )
         count = int(records[2].shape[0])
         key = names, count
         if key not in self._graphs:
             self._graphs[key] = self._graph(names, count, records)
         # map_fn gave the last chunk the last rows of the set: drop what the chunk before it has already answered.
-        chunks = self._graphs[key](*records).numpy()
+        try:
+            chunks = self._graphs[key](*records).numpy()
+        except tf.errors.OpError as reason:
+            raise ValueError(f"the model fails on the audited records: {reason.message}") from reason
         overlap = chunks.shape[0] * chunks.shape[2] - count
         rows = np.concatenate([*chunks[:-1], chunks[-1][:, overlap:]], axis=1)
         bad = np.flatnonzero(rows[-1] == 0)
@@ -156,10 +168,10 @@ class SignalPass:
 
 
 def check_model(model: Any) -> None:
-    """Refuses what is not a built Keras 3 model on TensorFlow.
+    """Refuses what is not a Keras 3 model on TensorFlow.
 
     Raises:
-      TypeError, ValueError: saying what came and what to do.
+      TypeError: saying what came and what to do.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(
@@ -168,14 +180,38 @@ def check_model(model: Any) -> None:
         )
     if keras.config.backend() != "tensorflow":
         raise TypeError(f"Keras runs on {keras.config.backend()!r}; audits need the backend 'tensorflow'.")
-    if not model.built:
-        raise ValueError("the model has no weights yet; call it on one batch first, or fit it.")
 
 
 def _output_name(model: Any) -> str:
     if isinstance(model, keras.Sequential):
         return model.layers[-1].name
     return (getattr(model, "output_names", None) or [model.name])[0]
+
+
+def build_model(model: Any, x: Any) -> None:
+    """Gives a model that has not been called yet its weights, the very ones that its first call in `fit` would make.
+
+    The call is symbolic: nothing runs, and no random layer advances its seed.
+
+    Args:
+      model: a Keras model.
+      x: a nest of tensors [n, ...] such as it takes.
+    Raises:
+      ValueError: if it cannot be called on them.
+    """
+    if model.built:
+        return
+    try:
+        model(tf.nest.map_structure(lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), leaf.dtype.name), x))
+    except Exception as reason:
+        raise ValueError(
+            f"the model has no weights yet and cannot be called on the audited records: {type(reason).__name__}: {reason}"
+        ) from reason
+
+
+def _with_labels(records: Records, head: Head) -> tuple[Any, Any, Any]:
+    labels = np.zeros(len(records), np.int64) if head.labels is None else head.labels
+    return records.x, records.y, tf.convert_to_tensor(labels)
 
 
 def _rows(leaf: Any, start: Any, count: int) -> Any:
@@ -188,18 +224,3 @@ def _chunk_size(count: int, most: int) -> int:
     chunks = max(1, count // _RECORDS_PER_CHUNK)
     chunks = max(chunks, -(-count // most))
     return -(-count // chunks)
-
-
-def _memory_bound(model: Any, x: Any) -> int:
-    """The most records whose activations fit the chunk's memory, guessed from the largest layer output that is known."""
-    inputs = sum(int(np.prod(leaf.shape[1:])) for leaf in tf.nest.flatten(x))
-    largest = max([4 * inputs, *(_output_elements(layer) for layer in model.layers)])
-    return max(8, _CHUNK_BYTES // (2 * 4 * largest))
-
-
-def _output_elements(layer: Any) -> int:
-    try:
-        shapes = [output.shape for output in tf.nest.flatten(layer.output)]
-    except AttributeError:  # a layer that was never called on symbolic inputs
-        return 0
-    return max((int(np.prod([axis or 1 for axis in shape[1:]])) for shape in shapes), default=0)

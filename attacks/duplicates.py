@@ -1,4 +1,4 @@
-"""Non-members that are members in truth: records whose exact inputs stand on both sides."""
+"""Non-members that are members in truth: records that stand on both sides, inputs and label."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from .record_source import Records
 
 
 class DuplicateWatch:
-    """Watches one side go by and marks the records of the other whose inputs occur there exactly.
+    """Watches one side go by and marks the records of the other that occur there exactly.
 
-    Memory is one hash a watched-for record, whatever passes by; matching hashes are confirmed by comparing the inputs.
+    Memory is one hash a watched-for record, whatever passes by; matching hashes are confirmed by comparing the records.
     """
 
     def __init__(self, wanted: Records) -> None:
         self._wanted = wanted
-        hashes = input_hashes(wanted.x)
+        hashes = record_hashes(tuple(wanted))
         self._order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[self._order]
         self.found = np.zeros(len(wanted), bool)
 
     def __call__(self, batch: Records) -> None:
         """Compares one batch of the other side."""
-        hashes = input_hashes(batch.x)
+        hashes = record_hashes(tuple(batch))
         first = np.searchsorted(self._hashes, hashes, "left")
         last = np.searchsorted(self._hashes, hashes, "right")
         for row in np.flatnonzero(first < last):
             for match in self._order[first[row] : last[row]]:
                 if not self.found[match]:
-                    self.found[match] = _same(self._wanted.take(match).x, batch.take(row).x)
+                    self.found[match] = _same(tuple(self._wanted.take(match)), tuple(batch.take(row)))
 
 
-def input_hashes(x: Any) -> NDArray[np.uint64]:
-    """uint64[n], equal for records with equal inputs (64-bit and 32-bit floats of the same value included)."""
-    leaves = tf.nest.flatten(x)
+def record_hashes(records: Any) -> NDArray[np.uint64]:
+    """uint64[n], equal for equal records (64-bit and 32-bit floats of the same value included), of a nest of arrays."""
+    leaves = tf.nest.flatten(records)
     total = np.zeros(len(leaves[0]), np.uint64)
     for index, leaf in enumerate(leaves):
         rows = _words(_comparable(leaf).reshape(len(leaf), -1))

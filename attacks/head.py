@@ -24,10 +24,11 @@ class Head:
     """How to read one model's outputs.
 
     Attributes:
-      kind: "categorical", "binary", "multi_label" or "regression".
+      kind: "categorical", "binary", "multi_label", or "loss_only": regressions, and classifiers whose outputs
+        cannot be told to be logits or probabilities.
       read_as: "logits", "softmax" or "sigmoid" (the pre-activation is read), or "probabilities" (only those can be had).
       loss: the compiled loss.
-      labels: int[n] class numbers (or int[n, labels] for "multi_label") of the audited records; None for "regression".
+      labels: int[n] class numbers (or int[n, labels] for "multi_label") of the audited records; None for "loss_only".
       soft: True if the labels are distributions; `labels` then names their largest entry.
       stable: True if the loss signal is the cross-entropy computed from logits, not Keras' clipped one.
       notes: sentences on how the signals are made.
@@ -44,7 +45,7 @@ class Head:
     @property
     def signals(self) -> tuple[str, ...]:
         """The signals that fit this head, `loss` first."""
-        return ("loss",) if self.kind == "regression" else SIGNAL_NAMES
+        return ("loss",) if self.kind == "loss_only" else SIGNAL_NAMES
 
     def compute(self, name: str, outputs: Any, y: Any, labels: Any) -> Any:
         """float64[n], inside the graph that made `outputs`.
@@ -99,26 +100,16 @@ def read_head(outputs: Any, loss: ModelLoss, y: NDArray[Any]) -> Head:
     Raises:
       ValueError: if labels and outputs do not fit each other or the loss.
     """
-    width = outputs.shape[-1] if outputs.shape.rank == 2 else None
     activation, _ = activation_behind(outputs)
     kind = _kind(loss, activation, outputs.shape, y)
-    if kind == "regression":
-        if y.shape[1:] != tuple(outputs.shape[1:]) and (*y.shape[1:], 1) != tuple(outputs.shape[1:]):
-            raise ValueError(
-                f"labels have shape {y.shape[1:]} a record, outputs {tuple(outputs.shape[1:])}; "
-                "give targets of the outputs' shape."
-            )
-        _refuse_nonfinite_targets(y)
-        return Head(kind, "logits", loss, None, False, False, ())
-    if width is None:
-        raise ValueError(
-            f"outputs have shape {tuple(outputs.shape)} with loss {loss.name!r}; classifiers are audited with one "
-            "prediction a record, outputs of shape (records, classes)."
-        )
+    if kind == "loss_only":
+        _check_targets(loss, outputs.shape, y)
+        return Head(kind, "logits", loss, None, False, False, _why_the_loss_alone(loss, activation, outputs.shape, y))
+    width = outputs.shape[-1]
     labels, soft = _class_labels(kind, loss, y, width)
     family = "categorical" if kind == "categorical" else "binary"
     read_as = _read_as(family, loss, activation)
-    stable = loss.family == family
+    stable = loss.plain and loss.family == family
     notes = []
     if stable and read_as != "probabilities":
         notes.append(
@@ -145,20 +136,41 @@ def activation_behind(outputs: Any) -> tuple[str | None, Any]:
 
 
 def _kind(loss: ModelLoss, activation: str | None, shape: Any, y: NDArray[Any]) -> str:
-    if loss.family == "categorical":
-        return "categorical"
-    width = shape[-1] if shape.rank == 2 else None
-    one_of_each = "binary" if width == 1 else "multi_label"
+    if loss.family == "categorical" or (loss.family == "binary" and activation == "softmax"):
+        if shape.rank != 2:
+            raise ValueError(
+                f"outputs have shape {tuple(shape)} with loss {loss.name!r}; classifiers are audited with one prediction a "
+                "record, outputs of shape (records, classes)."
+            )
+        # Keras computes a categorical cross-entropy on what goes into a sigmoid, not on what comes out of it.
+        return "loss_only" if activation == "sigmoid" else "categorical"
+    if shape.rank != 2:
+        return "loss_only"
+    one_of_each = "binary" if shape[-1] == 1 else "multi_label"
     if loss.family == "binary":
-        return "categorical" if activation == "softmax" else one_of_each
-    if width is None:
-        return "regression"
-    if activation == "softmax":
-        return "categorical"
-    if activation == "sigmoid" and np.isin(y, (0, 1)).all():
         return one_of_each
-    class_numbers = y.dtype.kind in "iub" and int(np.prod(y.shape[1:])) == 1
-    return "categorical" if class_numbers and width > 1 else "regression"
+    if activation == "softmax" and _names_classes(y, shape[-1]):
+        return "categorical"
+    if activation == "sigmoid" and np.isin(y, (0, 1)).all() and y.size == len(y) * shape[-1]:
+        return one_of_each
+    return "loss_only"
+
+
+def _names_classes(y: NDArray[Any], width: int) -> bool:
+    """True for one class number a record, or one row of `width` shares."""
+    if y.shape == (len(y), width):
+        return width > 1 and bool((y >= 0).all())
+    return y.size == len(y) and bool(np.isin(y, np.arange(width)).all())
+
+
+def _why_the_loss_alone(loss: ModelLoss, activation: str | None, shape: Any, y: NDArray[Any]) -> tuple[str, ...]:
+    looks_like_classes = shape.rank == 2 and shape[-1] > 1 and y.size == len(y) and y.dtype.kind in "iu"
+    if activation is None and not looks_like_classes:
+        return ()
+    return (
+        f"loss {loss.name!r} and the model's last operation do not tell whether its outputs are class scores and of which "
+        "kind, so the loss is the only signal; if they are, give the audit a Keras cross-entropy with loss=.",
+    )
 
 
 def _read_as(family: str, loss: ModelLoss, activation: str | None) -> str:
@@ -211,6 +223,14 @@ def _categorical_labels(loss: ModelLoss, y: NDArray[Any], width: int) -> tuple[N
     return labels.astype(np.int64), not np.array_equal(y.astype(np.float64), one_hot.astype(np.float64))
 
 
-def _refuse_nonfinite_targets(y: NDArray[Any]) -> None:
+def _check_targets(loss: ModelLoss, shape: Any, y: NDArray[Any]) -> None:
+    if y.dtype.kind not in "iubf":
+        raise ValueError(f"targets have dtype {y.dtype}; give numbers.")
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(f"targets are NaN or infinite in {int((~np.isfinite(y)).sum())} places; clean them first.")
+    ours, theirs = [tuple(axis for axis in axes if axis != 1) for axes in (y.shape[1:], tuple(shape)[1:])]
+    # A loss of the user's may well compare targets with outputs of another shape (quantiles, a mean and a variance).
+    if loss.keras_own and loss.family != "categorical" and ours != theirs:
+        raise ValueError(
+            f"labels have shape {y.shape[1:]} a record, outputs {tuple(shape)[1:]}; give targets of the outputs' shape."
+        )

@@ -10,12 +10,19 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
-_BINARY = ("binary_crossentropy",)
+_FAMILIES = {
+    "categorical_crossentropy": "categorical",
+    "sparse_categorical_crossentropy": "categorical",
+    "categorical_focal_crossentropy": "categorical",
+    "binary_crossentropy": "binary",
+    "binary_focal_crossentropy": "binary",
+}
 _CLASS_NAMES = {
     "CategoricalCrossentropy": "categorical_crossentropy",
     "SparseCategoricalCrossentropy": "sparse_categorical_crossentropy",
+    "CategoricalFocalCrossentropy": "categorical_focal_crossentropy",
     "BinaryCrossentropy": "binary_crossentropy",
+    "BinaryFocalCrossentropy": "binary_focal_crossentropy",
 }
 
 
@@ -25,7 +32,9 @@ class ModelLoss:
 
     Attributes:
       name: the loss's name, for messages.
-      family: "categorical" or "binary" for Keras' plain cross-entropies, else "other".
+      family: "categorical" or "binary" for Keras' cross-entropies, else "other".
+      plain: True for a cross-entropy without focal weights.
+      keras_own: True if the loss is one of Keras', not the user's.
       sparse: True if labels must be class numbers, False if one-hot, None if the loss does not say.
       from_logits: True if a cross-entropy reads logits.
       per_record: (y, outputs) -> float[n], lower = better, as Keras computes it.
@@ -33,6 +42,8 @@ class ModelLoss:
 
     name: str
     family: str
+    plain: bool
+    keras_own: bool
     sparse: bool | None
     from_logits: bool
     per_record: Callable[[Any, Any], Any]
@@ -87,20 +98,18 @@ def _read(loss: Any, label_shape: tuple[int, ...], output_shape: tuple[int | Non
 
 
 def _read_object(loss: keras.losses.Loss) -> ModelLoss:
+    if type(loss).call is keras.losses.Loss.call:
+        raise ValueError(
+            f"loss {type(loss).__name__} overrides __call__ and not call, which gives the loss of each record."
+        )
     config = _config(loss)
     # A user's subclass may compute something else under the same name.
-    is_keras_own = getattr(keras.losses, type(loss).__name__, None) is type(loss)
-    function = _CLASS_NAMES.get(type(loss).__name__, "") if is_keras_own else ""
-    _refuse_what_has_no_record_meaning(config)
-    if is_keras_own and config.get("label_smoothing"):
+    keras_own = getattr(keras.losses, type(loss).__name__, None) is type(loss)
+    function = _CLASS_NAMES.get(type(loss).__name__, "") if keras_own else ""
+    if keras_own and config.get("label_smoothing"):
         loss = type(loss).from_config({**config, "label_smoothing": 0.0})
-
-    def per_record(y: Any, outputs: Any) -> Any:
-        y = tf.cast(y, outputs.dtype)  # as Keras does before any loss
-        # `call` is the loss before masks, weights and reduction.
-        return _mean_over_trailing_axes(loss.call(y, outputs), y, outputs, loss.call, loss.name)
-
-    return _model_loss(loss.name, function, bool(config.get("from_logits")), per_record)
+    # `call` is the loss before masks, weights and reduction.
+    return _model_loss(loss.name, function, keras_own, config, loss.call)
 
 
 def _read_function(function: Callable[..., Any]) -> ModelLoss:
@@ -109,25 +118,45 @@ def _read_function(function: Callable[..., Any]) -> ModelLoss:
     while isinstance(inner, functools.partial):
         arguments, inner = {**inner.keywords, **arguments}, inner.func
     name = getattr(inner, "__name__", type(inner).__name__)
-    is_keras_own = getattr(keras.losses, name, None) is inner
-    _refuse_what_has_no_record_meaning(arguments)
-    if is_keras_own and arguments.get("label_smoothing"):
+    keras_own = getattr(keras.losses, name, None) is inner
+    if keras_own and arguments.get("label_smoothing"):
         function = functools.partial(function, label_smoothing=0.0)
-
-    def call(y: Any, outputs: Any) -> Any:
-        return function(_as_outputs(y, outputs), outputs)
-
-    def per_record(y: Any, outputs: Any) -> Any:
-        y = tf.cast(y, outputs.dtype)  # as Keras does before any loss
-        return _mean_over_trailing_axes(call(y, outputs), y, outputs, call, name)
-
-    return _model_loss(name, name if is_keras_own else "", bool(arguments.get("from_logits")), per_record)
+    return _model_loss(name, name if keras_own else "", keras_own, arguments, lambda y, outputs: function(y, outputs))
 
 
-def _model_loss(name: str, function: str, from_logits: bool, per_record: Callable[[Any, Any], Any]) -> ModelLoss:
-    family = "categorical" if function in _CATEGORICAL else "binary" if function in _BINARY else "other"
+def _model_loss(
+    name: str, function: str, keras_own: bool, arguments: dict[str, Any], call: Callable[[Any, Any], Any]
+) -> ModelLoss:
+    family = _FAMILIES.get(function, "other")
+    if family != "other" and arguments.get("axis", -1) not in (-1, 1):
+        raise ValueError(f"a loss over axis {arguments['axis']} is not supported; put the classes on the last axis.")
+    if arguments.get("ignore_class") is not None:
+        raise ValueError(
+            "a loss with ignore_class leaves records out of training; give the audit only the others, and loss=."
+        )
     sparse = function.startswith("sparse") if family == "categorical" else None
-    return ModelLoss(name, family, sparse, from_logits, per_record)
+    plain = family != "other" and "focal" not in function
+    per_record = functools.partial(_per_record, call, name)
+    return ModelLoss(name, family, plain, keras_own, sparse, bool(arguments.get("from_logits")), per_record)
+
+
+def _per_record(call: Callable[[Any, Any], Any], name: str, y: Any, outputs: Any) -> Any:
+    """float64[n], the mean over trailing axes of what the loss gives for each record."""
+    y = tf.cast(y, outputs.dtype)  # as Keras does before any loss
+    if y.shape.rank is not None and y.shape.rank + 1 == outputs.shape.rank and outputs.shape[-1] == 1:
+        y = tf.expand_dims(y, -1)  # (n,) against (n, 1) would broadcast to (n, n)
+    values = tf.convert_to_tensor(call(y, outputs))
+    if values.shape.rank == 0 or values.shape[0] != outputs.shape[0]:
+        # The loss reduces over the batch by itself: ask it about one record at a time.
+        values = tf.map_fn(
+            lambda record: tf.reduce_mean(tf.cast(call(record[0][None], record[1][None]), tf.float64)),
+            (y, outputs),
+            fn_output_signature=tf.float64,
+        )
+    if values.shape.rank is None:
+        raise ValueError(f"loss {name!r} gives values of unknown shape; an audit needs one number a record.")
+    values = tf.cast(values, tf.float64)
+    return tf.reduce_mean(tf.reshape(values, [tf.shape(values)[0], -1]), axis=1)
 
 
 def _config(loss: keras.losses.Loss) -> dict[str, Any]:
@@ -135,34 +164,3 @@ def _config(loss: keras.losses.Loss) -> dict[str, Any]:
         return loss.get_config()
     except NotImplementedError:
         return {}
-
-
-def _refuse_what_has_no_record_meaning(config: dict[str, Any]) -> None:
-    if config.get("ignore_class") is not None:
-        raise ValueError(
-            "a loss with ignore_class leaves records out of training; give the audit only the others, and loss=."
-        )
-    if config.get("axis", -1) != -1:
-        raise ValueError(f"a loss over axis {config['axis']} is not supported; put the classes on the last axis.")
-
-
-def _as_outputs(y: Any, outputs: Any) -> Any:
-    """Labels with the rank of the outputs, as Keras makes them: (n,) against (n, 1) would broadcast to (n, n)."""
-    if y.shape.rank is not None and y.shape.rank + 1 == outputs.shape.rank and outputs.shape[-1] == 1:
-        return tf.expand_dims(y, -1)
-    return y
-
-
-def _mean_over_trailing_axes(values: Any, y: Any, outputs: Any, call: Callable[[Any, Any], Any], name: str) -> Any:
-    values = tf.convert_to_tensor(values)
-    if values.shape.rank == 0:
-        # The loss reduces over the batch by itself: ask it about one record at a time.
-        values = tf.map_fn(
-            lambda record: tf.cast(call(record[0][None], record[1][None]), tf.float64),
-            (y, outputs),
-            fn_output_signature=tf.float64,
-        )
-    if values.shape.rank is None or values.shape.rank == 0:
-        raise ValueError(f"loss {name!r} gives values of unknown shape; an audit needs one number a record.")
-    values = tf.cast(values, tf.float64)
-    return tf.reduce_mean(tf.reshape(values, [tf.shape(values)[0], -1]), axis=1)

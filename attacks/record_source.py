@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from .graph_reading import written_variables
+
 # A data set that does not know its length is read up to here; an endless one would otherwise never return.
 MAX_RECORDS_OF_UNKNOWN_LENGTH = 10_000_000
 _BYTES_PER_BATCH = 16 * 2**20
@@ -84,9 +86,17 @@ def open_source(data: Any, side: str) -> RecordSource:
 
 
 def _from_arrays(x: Any, y: Any, side: str) -> Records:
+    if y is None:
+        raise ValueError(f"{side} holds inputs without labels; give {_ACCEPTED}.")
+    if isinstance(y, dict):
+        if len(y) != 1:
+            raise ValueError(f"{side} has labels for {len(y)} outputs ({', '.join(y)}); an audit reads one.")
+        (y,) = y.values()
     labels = _array(y, f"{side} labels")
     if labels.ndim == 0:
-        raise ValueError(f"{side} has a single number for labels; give one label a record, as {_ACCEPTED}.")
+        raise ValueError(
+            f"{side} has a single number for labels; give one label a record (and batch a data set of unknown shapes)."
+        )
     if isinstance(x, (dict, tuple)) or _is_list_of_inputs(x, len(labels)):
         inputs = tf.nest.map_structure(lambda leaf: _array(leaf, f"{side} inputs"), _open_lists(x))
     else:
@@ -126,13 +136,20 @@ def _from_dataset(data: tf.data.Dataset, side: str) -> RecordSource:
             "the records, and record ids would mean nothing. Give the data set as it is before .shuffle() (or "
             "shuffle=False where it is made), and shuffle only what fit gets."
         )
+    stateful = _written_in_maps(data)
+    if stateful:
+        raise ValueError(
+            f"{side} is a data set with a map that writes variables ({', '.join(stateful[:3])}), such as a random Keras layer: "
+            "reading it would change what fit sees, and the audit would ask about altered records. Give the data set as it "
+            "is before that map."
+        )
     batched = _is_batched(spec[:2])
 
     def read() -> Iterator[Records]:
         count = 0
         sizes = ((leaf.shape.num_elements() or 1_000) * leaf.dtype.size for leaf in tf.nest.flatten(spec[:2]))
         source = data if batched else data.batch(_rows_per_batch(sizes))
-        for element in source:
+        for element in _elements(source, side):
             batch = _from_arrays(_to_numpy(element[0]), _to_numpy(element[1]), side)
             yield batch
             count += len(batch)
@@ -148,6 +165,10 @@ def _from_dataset(data: tf.data.Dataset, side: str) -> RecordSource:
 def _from_py_dataset(data: Any, side: str) -> RecordSource:
     if data.num_batches is None:
         raise ValueError(f"{side} is an endless PyDataset (num_batches is None); give a finite one.")
+    if getattr(data, "shuffle", False) is True:
+        raise ValueError(
+            f"{side} is a {type(data).__name__} that shuffles, so record ids mean nothing; give one with shuffle=False."
+        )
 
     def read() -> Iterator[Records]:
         for index in range(data.num_batches):
@@ -186,6 +207,24 @@ def _reshuffles(data: tf.data.Dataset) -> bool:
     return any(_reshuffles(source) for source in inputs)
 
 
+def _written_in_maps(data: tf.data.Dataset) -> list[str]:
+    """Names of the operations by which the data set's own functions change variables."""
+    functions = data._functions() if hasattr(data, "_functions") else []
+    found = [name for function in functions for name in written_variables(function.function)]
+    for source in data._inputs() if hasattr(data, "_inputs") else []:
+        found += _written_in_maps(source)
+    return found
+
+
+def _elements(data: tf.data.Dataset, side: str) -> Iterator[Any]:
+    try:
+        yield from data
+    except tf.errors.InvalidArgumentError as reason:
+        raise ValueError(
+            f"{side} cannot be read in batches: {reason.message}. Records must have one shape; pad them to it."
+        ) from reason
+
+
 def _to_numpy(nest: Any) -> Any:
     return tf.nest.map_structure(lambda leaf: leaf.numpy(), nest)
 
@@ -199,8 +238,9 @@ def _array(values: Any, what: str) -> np.ndarray:
     except ValueError as reason:
         raise ValueError(f"{what} are of uneven length ({reason}); pad them to one shape.") from None
     if array.dtype == object:
-        if not all(isinstance(value, (str, bytes)) for value in array.ravel()[:1]):
-            raise TypeError(f"{what} hold Python objects; give numbers, booleans or strings of one shape.")
+        if not all(isinstance(value, (str, bytes)) for value in array.ravel()):
+            kinds = sorted({type(value).__name__ for value in array.ravel()[:1_000]})
+            raise TypeError(f"{what} hold Python objects ({', '.join(kinds)}); give numbers, or strings, of one shape.")
         return array
     if array.dtype.kind in "mMc":
         raise TypeError(f"{what} have dtype {array.dtype}; give numbers, booleans or strings.")

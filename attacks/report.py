@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -35,7 +34,7 @@ class LeakageReport:
       num_members, num_nonmembers: how many records of each side were judged.
       auc, advantage, youden_j, balanced_accuracy, mutual_information: `Estimate`s.
       tpr_at_fpr: `Estimate`s by the false positive rate allowed: 0.1, 0.01, 0.001.
-      roc: the curve they were all read from.
+      roc: the curve they were all read from; None where it was not kept.
       warnings: sentences about the experiment that change what the numbers mean.
       notes: sentences on how the numbers were made.
       refusals: the reason why a metric is None, by the metric's name.
@@ -56,15 +55,6 @@ class LeakageReport:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     refusals: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name in ("tpr_at_fpr", "refusals"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        state = {spec.name: getattr(self, spec.name) for spec in fields(self)}
-        plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in state.items()}
-        return partial(LeakageReport, **plain), ()
 
     @classmethod
     def from_scores(
@@ -131,7 +121,7 @@ class LeakageReport:
     @property
     def failed(self) -> bool:
         """True if the audit gave no scores to judge; `warnings` says why."""
-        return self.roc is None
+        return self.auc is None
 
     def estimates(self) -> dict[str, Estimate | None]:
         """Every metric by its flat name: `auc`, …, `tpr_at_fpr_1e-2`, …; None where refused."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -45,13 +47,19 @@ def draw(source: RecordSource, size: int, seed: int, watch: Callable[[Records], 
       seed: decides the keys.
       watch: sees every batch as it passes.
     Raises:
-      ValueError: if the source is empty.
+      ValueError: if the source is empty, or its records differ in shape.
     """
     rng = np.random.default_rng(seed)
     kept: list[Records] = []
     keys, positions = np.empty(0), np.empty(0, np.int64)
     total, limit = 0, np.inf
-    for batch in source:
+    shapes: set[tuple[Any, ...]] = set()
+    for batch in _untouched(source):
+        shapes.add(tuple(leaf.shape[1:] for leaf in tf.nest.flatten(tuple(batch))))
+        if len(shapes) > 1:
+            raise ValueError(
+                f"records of {source.side} differ in shape from batch to batch ({sorted(shapes)}); pad them to one."
+            )
         if watch is not None:
             watch(batch)
         new_keys = rng.random(len(batch))
@@ -67,6 +75,19 @@ def draw(source: RecordSource, size: int, seed: int, watch: Callable[[Records], 
         raise ValueError(f"{source.side} is empty; an audit needs at least one record on each side.")
     kept, _, positions = _smallest(kept, keys, positions, size)
     return Sample(kept[0], positions, total)
+
+
+def _untouched(source: RecordSource) -> Iterator[Records]:
+    """Reads the source and leaves the global random states as they were, even if the user's own reader draws from them.
+
+    They belong to the training that is about to start.
+    """
+    for_numpy, for_python = np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        yield from source
+    finally:
+        np.random.set_state(for_numpy)  # noqa: NPY002
+        random.setstate(for_python)
 
 
 def _smallest(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .attack import SIGNAL_NAMES, AttackContext, Signals
+from .attack import SIGNAL_NAMES, AttackContext, Signals, check_name
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,3 @@ class Threshold:
     def score(self, signals: Signals) -> NDArray[np.float64]:
         """float[n]: the signal, averaged over a record's queries if there are several."""
         return signals[self.signal].mean(axis=1)
-
-
-def check_name(name: str) -> str:
-    """Returns `name` if it can stand in log keys, TensorBoard tags and folder names.
-
-    Raises:
-      ValueError: if it holds anything but letters, digits, `_`, `-`, `.`.
-    """
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise ValueError(
-            f"name is {name!r}; it becomes a folder and a log key, so use letters, digits, '_', '-' and '.'."
-        )
-    return name

@@ -23,5 +23,8 @@ def loss_iqr(losses: ArrayLike) -> NDArray[np.float64]:
     values = np.asarray(losses, dtype=np.float64)
     if values.ndim != 2 or len(values) == 0:
         raise ValueError(f"losses has shape {values.shape}; give (audits, records) with at least one audit.")
-    low, high = np.quantile(values, (0.25, 0.75), axis=0)
-    return high - low
+    with np.errstate(invalid="ignore"):
+        low, high = np.quantile(values, (0.25, 0.75), axis=0)
+        travelled = high - low
+    # A loss that was infinite in a quarter of the audits travelled as far as can be.
+    return np.where(np.isnan(travelled), np.inf, travelled)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,7 +77,7 @@ class Auditor:
         wanted = [name for attack in self.attacks.values() for name in attack.signals]
         # The loss is always kept: its course over the epochs ranks the members at risk.
         self._signals = tuple(dict.fromkeys(["loss", *wanted]))
-        self.warnings = [*audit_set.warnings, *_too_few_records(audit_set)]
+        self.warnings = [*audit_set.warnings, *_too_few_records(audit_set), *_own_training(model, loss)]
         # Asked once now, so that whatever does not fit is refused before training.
         self._first: tuple[str, Signals] | None = (fingerprint(model), self._pass.signals(self._signals))
         self._context()
@@ -92,12 +93,13 @@ class Auditor:
         """How often the model's Python code has run."""
         return self._pass.traces
 
-    def run(self, step: int | None, strict: bool = False) -> Audit:
+    def run(self, step: int | None, strict: bool = False, notes: tuple[str, ...] = ()) -> Audit:
         """Audits the model with the weights it holds now.
 
         Args:
           step: what to write into the reports.
           strict: raise what goes wrong; otherwise it marks the reports of the attacks concerned.
+          notes: sentences for the reports.
         """
         weights = fingerprint(self._model)
         try:
@@ -112,7 +114,7 @@ class Auditor:
         for name, attack in self.attacks.items():
             try:
                 found = Scores(attack.fit(context).score(signals), self._audit_set.is_member, self._audit_set.ids)
-                reports.append(self._judged(name, found, step))
+                reports.append(self._judged(name, found, step, notes))
                 scores[name] = found
             except Exception as error:
                 if strict:
@@ -120,7 +122,7 @@ class Auditor:
                 reports.append(self._failed(name, error, step))
         return Audit(step, tuple(reports), scores, signals["loss"][:, 0], weights)
 
-    def _judged(self, attack: str, scores: Scores, step: int | None) -> LeakageReport:
+    def _judged(self, attack: str, scores: Scores, step: int | None, notes: tuple[str, ...]) -> LeakageReport:
         return LeakageReport.from_scores(
             scores.values,
             scores.is_member,
@@ -128,7 +130,7 @@ class Auditor:
             self._seed,
             step=step,
             warnings=tuple(self.warnings),
-            notes=self._pass.head.notes,
+            notes=(*notes, *self._pass.head.notes),
         )
 
     def _failed(self, attack: str, error: Exception, step: int | None) -> LeakageReport:
@@ -218,8 +220,9 @@ def null_check(untrained: Sequence[LeakageReport]) -> str | None:
             continue
         return (
             f"before any training the attack {report.attack!r} already has AUC {value:.3f} [{value.low:.3f}, "
-            f"{value.high:.3f}] ({100 * level:.4g} %), so members and non-members differ by more than training: part of "
-            "every later number is that difference, not leakage. Draw both sides at random from one pool."
+            f"{value.high:.3f}] ({100 * level:.4g} %), so either these weights have seen the members before, or the two "
+            "sides differ by themselves and part of every later number is that difference, not leakage: then draw both sides "
+            "at random from one pool."
         )
     return None
 
@@ -230,6 +233,15 @@ def fingerprint(model: Any) -> str:
     for value in model.get_weights():
         digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()
+
+
+def _own_training(model: Any, loss: Any) -> list[str]:
+    if loss is not None or type(model).train_step is keras.Model.train_step:
+        return []
+    return [
+        f"{type(model).__name__} overrides train_step; it is audited as model(x) with the compiled loss. If it trains on "
+        "other inputs or another loss, give the audit a model of what is learned, or the loss with loss=."
+    ]
 
 
 def _too_few_records(audit_set: AuditSet) -> list[str]:

@@ -17,8 +17,9 @@ class LeakageLimit(keras.callbacks.Callback):
     """Stops training after the first epoch whose leakage lies above the limit by more than chance.
 
     "By more than chance": the *lower* end of the metric's confidence interval passes the limit, so a single lucky attack
-    does not end a run. Every epoch is one more look; each look alone errs at the level of its interval. `EarlyStopping`
-    on a leakage metric is no substitute: leakage nearly always rises, from the first epoch on.
+    does not end a run. Epochs without an audit are passed over. Every audited epoch is one more look; each look alone errs
+    at the level of its interval. `EarlyStopping` on a leakage metric is no substitute: leakage nearly always rises, from
+    the first epoch on.
 
     Place it after `MIACallback` in the list of callbacks.
 
@@ -49,7 +50,15 @@ class LeakageLimit(keras.callbacks.Callback):
                 warnings.warn(missing_key(self, self.monitor, logs), AuditWarning, stacklevel=2)
             self._complained = True
             return
-        estimate = published(self.model, self.monitor)
+        estimate = published(self.model, self.monitor, epoch)
+        if estimate is None and math.isnan(logs[self.monitor]) and not self._complained:
+            self._complained = True
+            warnings.warn(
+                f"LeakageLimit cannot decide by {self.monitor!r}: it is NaN, so refused (too few records), failed, or not "
+                "audited yet. It acts from the first number on.",
+                AuditWarning,
+                stacklevel=2,
+            )
         if estimate is not None and estimate.low is not None and estimate.low > self.maximum:
             self.stopped_epoch = epoch
             self.model.stop_training = True
@@ -78,5 +87,5 @@ def missing_key(callback: Any, key: str, logs: Any) -> str:
     """The sentence for a log key that should be there."""
     return (
         f"{type(callback).__name__} finds no {key!r} in the logs ({', '.join(logs or {}) or 'empty'}) and does nothing; "
-        f"place it after the MIACallback that writes this key."
+        "place it after the MIACallback that writes this key after an epoch (every='train_end' writes none)."
     )

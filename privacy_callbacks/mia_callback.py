@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from privacy_callbacks.attacks.attack import Attack, named_attacks
+from privacy_callbacks.attacks.attack import Attack, check_name, named_attacks
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.audit_warning import AuditWarning
+from privacy_callbacks.attacks.compiled_pass import build_model, check_model
 from privacy_callbacks.attacks.estimate import Estimate
 from privacy_callbacks.attacks.report import LeakageReport, low_fpr_name
-from privacy_callbacks.attacks.threshold import check_name
 
 from .auditing import HEADLINE_FPR, Audit, Auditor, audit_set_for, fingerprint, null_check
+from .fit_doubts import current_fit, doubts
 from .published import publish
 from .records_at_risk import records_table
-from .tensorboard_log import TensorBoardLog, check_log_dir
+from .tensorboard_log import TensorBoardLog, check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _HEADLINE_METRICS = ("auc", "advantage", "youden_j", low_fpr_name(HEADLINE_FPR))
 BEFORE_TRAINING = -1
+_HELD_AFTER_TRAINING = (
+    "audited after training, on the weights the model holds now: they are not those of the last epoch."
+)
+
+# Models that some callback of ours has seen in training: for them no audit is a null check, compiled afresh or not.
+_TRAINED: WeakSet[Any] = WeakSet()
 
 
 class MIACallback(keras.callbacks.Callback):
     """Shows, while `fit` runs, how well an attacker tells training records from others.
 
-    It only watches: a fit with it ends with bit-identical weights to the fit without it.
+    It only watches: a fit with it ends with bit-identical weights to the fit without it, as long as reading `members` has
+    no effects of its own on the data that fit reads.
 
     Place it before callbacks that read its log keys (`EarlyStopping`, `ModelCheckpoint`, `CSVLogger`, `LeakageLimit`,
     `PrivateCheckpoint`). It writes into the epoch logs `mia_auc`, `mia_advantage`, `mia_youden_j`, `mia_tpr_at_fpr_1e-2`
@@ -65,7 +75,8 @@ class MIACallback(keras.callbacks.Callback):
       loss: a loss to audit by instead of the compiled one.
       batch_size: records in one forward pass; default: about a thousand, fewer where memory asks for it.
     Attributes:
-      reports: one `LeakageReport` per audit and attack, oldest first; those of step −1 describe the untrained model.
+      reports: one `LeakageReport` per audit and attack, oldest first; those of step −1 describe the model before training.
+        ROC curves are kept for the headline attack, and for the others of the newest audit only.
       audit_set: the records audited; None before the first fit.
     Raises:
       TypeError, ValueError: here on arguments out of range; at the start of training on records, labels, model and
@@ -89,21 +100,24 @@ class MIACallback(keras.callbacks.Callback):
         batch_size: int | None = None,
     ) -> None:
         super().__init__()
-        if every != "train_end" and (isinstance(every, (bool, str)) or every < 1):
-            raise ValueError(f"every is {every!r}; give a number of epochs, at least 1, or 'train_end'.")
+        if every != "train_end":
+            every = _whole_number("every", every, "of epochs, at least 1, or 'train_end'")
         if on_error not in ("warn", "raise"):
             raise ValueError(f"on_error is {on_error!r}; give 'warn' or 'raise'.")
+        if name == "val":
+            raise ValueError("name is 'val', which would overwrite Keras' own validation keys; give another.")
+        if batch_size is not None:
+            _whole_number("batch_size", batch_size, "of records, at least 1, or None")
         self.name = check_name(name)
-        if attacks is not None:
-            attacks = list(named_attacks(attacks).values())
-        self.audit_set: AuditSet | None = None
-        if isinstance(members, AuditSet):
-            self.audit_set = audit_set_for(members, nonmembers, attacks, population, audit_size, seed)
         self.reports: list[LeakageReport] = []
         self._sides = members, nonmembers
-        self._attacks, self._population, self._audit_size = attacks, population, audit_size
-        self._every, self._log_dir, self._seed, self._strict = every, log_dir, seed, on_error == "raise"
+        self._attacks = None if attacks is None else list(named_attacks(attacks).values())
+        self._population, self._audit_size = population, audit_size
+        self._every, self._strict = every, on_error == "raise"
+        self._log_dir = None if log_dir is None else os.fspath(log_dir)
+        self._seed = _whole_number("seed", seed, "that decides the sample, at least 0", least=0)
         self._loss, self._batch_size = loss, batch_size
+        self.audit_set: AuditSet | None = self._draw() if isinstance(members, AuditSet) else None
         self._auditor: Auditor | None = None
         self._log: TensorBoardLog | None = None
         self._forget()
@@ -113,30 +127,60 @@ class MIACallback(keras.callbacks.Callback):
         self._last: Audit | None = None
         self._losses: list[Any] = []
         self._epoch: int | None = None
+        self._scheduled_epoch: int | None = None
+        self._in_training = False
         self._log_values: dict[str, float] = {}
         self._known_to_fail: set[str] = set()
+        self._taken_keys: set[str] = set()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> MIACallback:
+        """A callback of the same arguments that has not been fitted; tuners copy callbacks for each trial."""
+        return type(self)(
+            *self._sides,
+            attacks=self._attacks,
+            population=self._population,
+            audit_size=self._audit_size,
+            every=self._every,
+            log_dir=self._log_dir,
+            name=self.name,
+            seed=self._seed,
+            on_error="raise" if self._strict else "warn",
+            loss=self._loss,
+            batch_size=self._batch_size,
+        )
 
     # Keras' hooks: when.
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._forget()
+        fit = current_fit()
+        if any(
+            isinstance(other, MIACallback) and other is not self and other.name == self.name for other in fit.callbacks
+        ):
+            raise ValueError(f"two callbacks in this fit are called {self.name!r}; give each a name= of its own.")
         if self._log_dir is not None:
-            check_log_dir(os.fspath(self._log_dir))
+            check_writable(f"{self._log_dir}/{self.name}", "log_dir")
+        check_model(self.model)
         if self.audit_set is None:
-            sides = (*self._sides, self._attacks, self._population, self._audit_size, self._seed)
-            self.audit_set = audit_set_for(*sides)
+            self.audit_set = self._draw()
+        build_model(self.model, self.audit_set.x)
         self._auditor = Auditor(self.model, self.audit_set, self._attacks, self._loss, self._batch_size, self._seed)
-        self._log = None if self._log_dir is None else TensorBoardLog(os.fspath(self._log_dir), self.name)
-        for sentence in [*self._auditor.warnings, *self._looks_like_a_subset(), *self._readers_placed_too_early()]:
+        self._log = None if self._log_dir is None else TensorBoardLog(self._log_dir, self.name)
+        publish(self.model, dict.fromkeys(self._log_keys()), BEFORE_TRAINING)
+        steps = (self.params or {}).get("steps")
+        about_fit = doubts(self, fit, self._log_keys(), self.audit_set.available[0], steps)
+        for sentence in (*self._auditor.warnings, *about_fit):
             self._warn(sentence)
         if self._every != "train_end":
             self._log_values = dict.fromkeys(self._log_keys(), float("nan"))
+        self._in_training = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._epoch is None and epoch == 0:
             with self._training_goes_on():
                 self._audit_before_training()
         self._epoch = epoch
+        _TRAINED.add(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
@@ -144,18 +188,24 @@ class MIACallback(keras.callbacks.Callback):
             with self._training_goes_on():
                 self._audit(epoch)
         if logs is not None:
+            self._warn_of_taken_keys(logs)
             logs.update(self._log_values)
 
     def on_train_end(self, logs: Any = None) -> None:
+        self._in_training = False
         with self._training_goes_on():
-            if self._epoch is not None and self._is_stale():
-                self._audit(self._epoch)
-            if self._log is not None and self._last is not None:
-                self._log.text(self._last.reports[0], "after_training", self._epoch or 0)
+            if self._epoch is not None:
+                if self._every == "train_end":
+                    self._audit(self._epoch)
+                headline = self.report
+                if self._log is not None:
+                    if self._scheduled_epoch != self._epoch:
+                        self._show(self.reports[-len(self._newest().reports) :], self._epoch)
+                    self._log.text(headline, "after_training", self._epoch)
         if self._log is not None:
             self._log.close()
 
-    # What the user asks afterwards.
+    # What the user asks.
 
     @property
     def report(self) -> LeakageReport:
@@ -167,49 +217,63 @@ class MIACallback(keras.callbacks.Callback):
         Raises:
           RuntimeError: before the first fit.
         """
-        if self._auditor is None:
-            raise RuntimeError("there is no report yet; pass the callback to model.fit first.")
-        if self._is_stale():
-            self._keep(self._auditor.run(self._epoch, strict=self._strict))
-        assert self._last is not None
-        return self._last.reports[0]
+        return self._newest().reports[0]
 
     def records(self) -> pd.DataFrame:
         """The audited records, members most at risk first; see `records_table` for the columns.
 
+        Like `report`, it speaks of the weights that the model holds now.
+
         Raises:
-          RuntimeError: before the first audit that gave scores.
+          RuntimeError: before the first fit, or if the newest audit failed.
         """
-        if self._auditor is None or self.audit_set is None or self._last is None or not self._last.scores:
-            raise RuntimeError("there are no scores yet; fit the model with this callback first.")
-        return records_table(self.audit_set, self._auditor.labels, self._last.scores, self._losses)
+        newest = self._newest()
+        if not newest.scores:
+            raise RuntimeError(f"the newest audit gave no scores: {newest.reports[0].warnings[0]}")
+        assert self._auditor is not None
+        assert self.audit_set is not None
+        return records_table(self.audit_set, self._auditor.labels, newest.scores, self._losses)
+
+    def _newest(self) -> Audit:
+        """The newest audit, if it speaks of the weights of this moment; else a fresh one."""
+        if self._auditor is None:
+            raise RuntimeError("there is no report yet; pass the callback to model.fit first.")
+        if self._last is None or self._last.fingerprint != fingerprint(self.model):
+            notes = () if self._in_training or self._scheduled_epoch != self._epoch else (_HELD_AFTER_TRAINING,)
+            audit = self._auditor.run(self._epoch, strict=self._strict, notes=notes)
+            # A look in the middle of an epoch is nobody's audit: it is answered, not kept.
+            if self._in_training:
+                self._last = audit
+            else:
+                self._keep(audit)
+        assert self._last is not None
+        return self._last
 
     # What one audit leads to.
 
+    def _draw(self) -> AuditSet:
+        return audit_set_for(*self._sides, self._attacks, self._population, self._audit_size, self._seed)
+
     def _audit(self, epoch: int) -> None:
         assert self._auditor is not None
-        already_logged = self._last is not None and self._last.step == epoch
+        # Whatever fails from here on must not leave the numbers of another epoch standing.
+        self._log_values = dict.fromkeys(self._log_values, float("nan"))
         audit = self._auditor.run(epoch, strict=self._strict)
         self._keep(audit)
-        headline = audit.reports[0]
-        found = {metric: headline.estimates()[metric] for metric in _HEADLINE_METRICS}
-        found |= {f"{report.attack}_auc": report.auc for report in audit.reports[1:]}
-        estimates = {f"{self.name}_{key}": estimate for key, estimate in found.items()}
+        self._scheduled_epoch = epoch
         if self._log_values:
+            headline = audit.reports[0].estimates()
+            found = [headline[metric] for metric in _HEADLINE_METRICS] + [report.auc for report in audit.reports[1:]]
+            estimates = dict(zip(self._log_keys(), found, strict=True))
             self._log_values = {key: _plain(estimate) for key, estimate in estimates.items()}
-            publish(self.model, estimates)
+            publish(self.model, estimates, epoch)
         self._warn_of_failures(audit)
-        if self._log is not None and not already_logged:
-            for report in audit.reports:
-                self._log.scalars(report, epoch)
-            self._log.flush()
+        self._show(audit.reports, epoch)
 
     def _audit_before_training(self) -> None:
         assert self._auditor is not None
         audit = self._auditor.run(BEFORE_TRAINING, strict=self._strict)
-        # A model that has been fitted before may well know its members; there is no null to check then.
-        untrained = self.model.optimizer is None or int(self.model.optimizer.iterations) == 0
-        alarm = null_check(audit.reports) if untrained else None
+        alarm = None if self._has_been_trained() else null_check(audit.reports)
         if alarm is not None:
             self._warn(alarm)
             self._auditor.warnings.append(alarm)
@@ -219,14 +283,26 @@ class MIACallback(keras.callbacks.Callback):
             self._log.text(audit.reports[0], "before_training", 0)
             self._log.flush()
 
+    def _has_been_trained(self) -> bool:
+        optimizer = self.model.optimizer
+        # Through TensorFlow: under a distribution strategy the variable is mirrored.
+        steps = 0 if optimizer is None else int(tf.convert_to_tensor(optimizer.iterations.value))
+        return steps > 0 or self.model in _TRAINED
+
     def _keep(self, audit: Audit) -> None:
+        for index, report in enumerate(self.reports):
+            if report.roc is not None and report.attack != audit.reports[0].attack:
+                self.reports[index] = replace(report, roc=None)
         self._last = audit
         self.reports.extend(audit.reports)
         if audit.loss is not None:
             self._losses.append(audit.loss.astype(np.float32))
 
-    def _is_stale(self) -> bool:
-        return self._last is None or self._last.fingerprint != fingerprint(self.model)
+    def _show(self, reports: Sequence[LeakageReport], epoch: int) -> None:
+        if self._log is not None:
+            for report in reports:
+                self._log.scalars(report, epoch)
+            self._log.flush()
 
     def _log_keys(self) -> list[str]:
         assert self._auditor is not None
@@ -256,43 +332,20 @@ class MIACallback(keras.callbacks.Callback):
             self._warn(f"after epoch {audit.step}, {', '.join(names)}: {reason}")
         self._known_to_fail.update(report.attack for report in failed)
 
-    def _looks_like_a_subset(self) -> list[str]:
-        """A callback sees the number of steps but no batch size: is there one that makes a pass over `members`?"""
-        assert self.audit_set is not None
-        steps, records = (self.params or {}).get("steps"), self.audit_set.available[0]
-        # With a remainder batch kept, ⌈records / batch⌉ = steps; with it dropped, ⌊records / batch⌋ = steps.
-        if not steps or steps == 1 or records // (steps + 1) < -(-records // (steps - 1)) - 1:
-            return []
-        return [
-            f"an epoch of fit has {steps:,} steps, which no batch size makes of the {records:,} records in members: if fit "
-            "sees more records than these, the numbers speak of these alone (fine for a random sample); if it sees "
-            "others, they are wrong."
-        ]
-
-    def _readers_placed_too_early(self) -> list[str]:
-        found = []
-        for callback in _callbacks_before(self):
-            monitored = str(getattr(callback, "monitor", "")), str(getattr(callback, "filepath", ""))
-            if monitored[0] in self._log_keys() or any(f"{{{key}" in monitored[1] for key in self._log_keys()):
-                found.append(
-                    f"{type(callback).__name__} reads a key that this callback writes but stands before it in the list; "
-                    "place it after."
-                )
-        return found
-
-
-def _callbacks_before(callback: Any) -> list[Any]:
-    """The callbacks that stand before this one in the fit that is being set up; empty if hooks are driven by hand."""
-    # A callback is told neither the list it stands in nor its neighbours; the list is the caller of the hook.
-    frame = inspect.currentframe()
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, keras.callbacks.CallbackList):
-            before = list(owner.callbacks)
-            return before[: before.index(callback)] if callback in before else []
-        frame = frame.f_back
-    return []
+    def _warn_of_taken_keys(self, logs: Any) -> None:
+        taken = (self._log_values.keys() & logs.keys()) - self._taken_keys
+        if taken:
+            self._warn(
+                f"the logs hold {', '.join(sorted(taken))} already, which is overwritten; give this callback another name=."
+            )
+        self._taken_keys |= taken
 
 
 def _plain(estimate: Estimate | None) -> float:
     return float("nan") if estimate is None else float(estimate)
+
+
+def _whole_number(name: str, value: Any, what: str, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} is {value!r}; give a whole number {what}.")
+    return int(value)

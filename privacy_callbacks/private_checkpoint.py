@@ -14,28 +14,31 @@ from privacy_callbacks.attacks.audit_warning import AuditWarning
 
 from .leakage_limit import check_limit, missing_key
 from .published import published
+from .tensorboard_log import check_writable
 
 
 class PrivateCheckpoint(keras.callbacks.Callback):
     """Saves the model whenever its utility is the best so far among epochs whose leakage is within the limit.
 
     "Within": the *upper* end of the leakage's confidence interval does not pass the limit. A run is stopped only on
-    evidence that the limit is broken (`LeakageLimit`), and a model is kept only on evidence that it is not. The file is
-    written under another name first, so that there is always a whole one.
+    evidence that the limit is broken (`LeakageLimit`), and a model is kept only on evidence that it is not; so epochs
+    that `MIACallback(every=...)` does not audit are never kept. The file is written under another name first, so that
+    there is always a whole one.
 
     Place it after `MIACallback` in the list of callbacks.
 
     Args:
       filepath: a `.keras` file, or a `.weights.h5` file for the weights alone.
       monitor: the log key of the utility.
-      mode: "max", "min", or "auto": "max" for accuracies, AUCs, precision, recall and F-scores, else "min".
+      mode: "max", "min", or "auto", which knows losses, errors, accuracies, AUCs, precision, recall and scores by name.
       leakage: a log key of `MIACallback` with an interval.
       maximum: the limit.
     Attributes:
       best: the utility of the saved model, or None.
       best_epoch: its epoch, or None.
     Raises:
-      ValueError: on another file ending, an unknown mode, or as `LeakageLimit`.
+      ValueError: on another file ending, an unknown mode, a utility whose mode "auto" does not know, or as `LeakageLimit`;
+        at the start of training if the file cannot be written.
     """
 
     def __init__(
@@ -52,8 +55,7 @@ class PrivateCheckpoint(keras.callbacks.Callback):
             raise ValueError(f"filepath is {str(filepath)!r}; give a name that ends in .keras or .weights.h5.")
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode is {mode!r}; give 'min', 'max' or 'auto'.")
-        bigger_is_better = ("acc", "auc", "precision", "recall", "f1", "fbeta", "f_beta")
-        self.mode = mode if mode != "auto" else "max" if any(part in monitor for part in bigger_is_better) else "min"
+        self.mode = _mode_by_name(monitor) if mode == "auto" else mode
         self.monitor = monitor
         self.leakage = leakage
         self.maximum = check_limit(leakage, maximum)
@@ -62,6 +64,7 @@ class PrivateCheckpoint(keras.callbacks.Callback):
         self._complained = False
 
     def on_train_begin(self, logs: Any = None) -> None:
+        check_writable(self.filepath.parent, "the folder of filepath")
         self.best = self.best_epoch = None
         self._complained = False
 
@@ -73,7 +76,7 @@ class PrivateCheckpoint(keras.callbacks.Callback):
                 self._complained = True
                 return
         utility = float(logs[self.monitor])
-        estimate = published(self.model, self.leakage)
+        estimate = published(self.model, self.leakage, epoch)
         within = estimate is not None and estimate.high is not None and estimate.high <= self.maximum
         if within and not math.isnan(utility) and self._improves(utility):
             self.best, self.best_epoch = utility, epoch
@@ -104,3 +107,16 @@ class PrivateCheckpoint(keras.callbacks.Callback):
             unfinished.replace(self.filepath)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+_SMALLER_IS_BETTER = {"loss", "error", "mae", "mse", "rmse", "mape", "msle", "perplexity", "divergence"}
+_BIGGER_IS_BETTER = {"acc", "accuracy", "auc", "precision", "recall", "f1", "score", "iou"}
+
+
+def _mode_by_name(monitor: str) -> str:
+    words = monitor.lower().split("_")
+    if words[-1] == "loss" or _SMALLER_IS_BETTER & set(words):
+        return "min"
+    if _BIGGER_IS_BETTER & set(words):
+        return "max"
+    raise ValueError(f"mode='auto' does not know whether more {monitor!r} is better; give mode='max' or mode='min'.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ class TensorBoardLog:
     Args:
       log_dir: the directory that `keras.callbacks.TensorBoard` gets, too.
       name: the prefix of the tags: `mia/auc`, `mia/auc_low`, …
+    Attributes:
+      folder: where the runs lie.
     """
 
-    def __init__(self, log_dir: str | Path, name: str) -> None:
-        self._folder = Path(log_dir) / name
+    def __init__(self, log_dir: str | os.PathLike[str], name: str) -> None:
+        self.folder = f"{os.fspath(log_dir).rstrip('/')}/{name}"  # not a Path: it may be gs://…
         self._name = name
         self._writers: dict[str, Any] = {}
 
@@ -52,21 +55,27 @@ class TensorBoardLog:
 
     def _writer(self, attack: str) -> Any:
         if attack not in self._writers:
-            self._writers[attack] = tf.summary.create_file_writer(str(self._folder / attack))
+            self._writers[attack] = tf.summary.create_file_writer(f"{self.folder}/{attack}")
         return self._writers[attack]
 
 
-def check_log_dir(log_dir: str | Path) -> None:
-    """Makes sure that files can be made in the directory; leaves nothing behind that was not there before.
+def check_writable(folder: str | os.PathLike[str], what: str) -> None:
+    """Makes sure that files can be made in a folder, existing or not; leaves nothing behind that was not there before.
+
+    Of a remote folder (`gs://…`) only that TensorFlow knows its file system.
 
     Raises:
-      ValueError: if they cannot.
+      ValueError: if they cannot; `what` names the folder in the message.
     """
-    existing = Path(log_dir)
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    path = os.fspath(folder)
     try:
+        if "://" in path:
+            tf.io.gfile.exists(path)
+            return
+        existing = Path(path)
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
         with tempfile.TemporaryFile(dir=existing):
             pass
-    except OSError as reason:
-        raise ValueError(f"log_dir {str(log_dir)!r} cannot be written ({reason}); give a writable directory.") from None
+    except (OSError, tf.errors.OpError) as reason:
+        raise ValueError(f"{what}, {path!r}, cannot be written ({reason}); give a writable folder.") from None

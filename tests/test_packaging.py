@@ -82,7 +82,11 @@ def test_a_bare_checkout_works_from_its_root(checkout, empty_environment):
 
 def test_what_make_installs_covers_what_the_package_requires():
     listed = (ROOT / "requirements-dev.txt").read_text() + (ROOT / "Makefile").read_text()
-    code = "import setuptools; setuptools.setup = lambda **k: print(*k['install_requires'], *k['extras_require']['dev']); import runpy; runpy.run_path('setup.py')"
+    code = """
+import runpy, setuptools
+setuptools.setup = lambda **given: print(*given['install_requires'], *given['extras_require']['dev'])
+runpy.run_path('setup.py')
+"""
     for requirement in run(sys.executable, "-c", code, cwd=ROOT):
         name = requirement.split(">=")[0]
         assert f"{name}>=" in listed, f"{requirement} of setup.py is missing from requirements-dev.txt"

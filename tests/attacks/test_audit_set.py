@@ -1,3 +1,5 @@
+import random
+
 import keras
 import numpy as np
 import pandas as pd
@@ -155,14 +157,15 @@ def test_strings_are_records_too():
 
 @pytest.mark.parametrize("form", ["arrays with weights", "tf.data, batched", "float64"])
 def test_copies_of_members_among_the_nonmembers_are_found(form):
-    x2 = X2.copy()
-    x2[:3] = X[10:13]
-    x2[3] = X[10] + 1e-3
-    audit_set = AuditSet(FORMS[form](X, Y), (x2, Y2), size=80)
+    x2, y2 = X2.copy(), Y2.copy()
+    x2[:3], y2[:3] = X[10:13], Y[10:13]
+    x2[3], y2[3] = X[10] + 1e-3, Y[10]
+    x2[4], y2[4] = X[11], Y[11] + 1
+    audit_set = AuditSet(FORMS[form](X, Y), (x2, y2), size=80)
     found = audit_set.ids[50:]
     expected = np.isin(found, [0, 1, 2]).sum()
     assert expected
-    assert f"{expected} of 50 audited non-members have exactly the inputs" in audit_set.warnings[0]
+    assert f"{expected} of 50 audited non-members equal some record in members" in audit_set.warnings[0]
     assert AuditSet(MEMBERS, NONMEMBERS).warnings == ()
 
 
@@ -181,6 +184,37 @@ REFUSALS = {
     "no labels, tf.data": (lambda: AuditSet(MEMBERS, Dataset.from_tensor_slices(X2)), ValueError, "without labels"),
     "no labels, PyDataset": (lambda: AuditSet(MEMBERS, Unlabelled(X2, Y2)), ValueError, "batches without labels"),
     "lengths": (lambda: AuditSet((X, Y[:9]), NONMEMBERS), ValueError, "50 inputs but 9 labels"),
+    "labels None": (lambda: AuditSet((X, None), NONMEMBERS), ValueError, "without labels"),
+    "labels of two outputs": (
+        lambda: AuditSet((X, {"a": Y, "b": Y}), NONMEMBERS),
+        ValueError,
+        r"labels for 2 outputs \(a, b\)",
+    ),
+    "shapes from batch to batch": (
+        lambda: AuditSet(MEMBERS, Uneven(X, Y)),
+        ValueError,
+        "differ in shape from batch to batch",
+    ),
+    "shapes from record to record": (
+        lambda: AuditSet(uneven_records(), NONMEMBERS),
+        ValueError,
+        "cannot be read in batches",
+    ),
+    "mixed columns": (
+        lambda: AuditSet((pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), [0, 1]), NONMEMBERS),
+        TypeError,
+        r"Python objects \(int, str\)",
+    ),
+    "random layer in a map": (
+        lambda: AuditSet(augmented(), NONMEMBERS),
+        ValueError,
+        "map that writes variables.*before that map",
+    ),
+    "shuffling PyDataset": (
+        lambda: AuditSet(Shuffling(X, Y), NONMEMBERS),
+        ValueError,
+        "shuffles, so record ids mean nothing",
+    ),
     "empty side": (lambda: AuditSet((X[:0], Y[:0]), NONMEMBERS), ValueError, "members is empty"),
     "empty data set": (
         lambda: AuditSet(MEMBERS, Dataset.from_tensor_slices((X2, Y2)).take(0)),
@@ -226,6 +260,26 @@ REFUSALS = {
 }
 
 
+class Uneven(Sequence):
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        return x[:, : 4 - index % 2], y
+
+
+class Shuffling(Sequence):
+    shuffle = True
+
+
+def uneven_records():
+    spec = (tf.TensorSpec((None,)), tf.TensorSpec((), tf.int32))
+    return Dataset.from_generator(lambda: (([0.0] * (i + 1), i) for i in range(4)), output_signature=spec)
+
+
+def augmented():
+    layer = keras.layers.GaussianNoise(1.0, seed=0)
+    return Dataset.from_tensor_slices(MEMBERS).batch(10).map(lambda x, y: (layer(x, training=True), y)).prefetch(1)
+
+
 class Unlabelled(Sequence):
     def __getitem__(self, index):
         return super().__getitem__(index)[0]
@@ -252,6 +306,28 @@ def test_a_data_set_that_never_ends_is_noticed(monkeypatch):
     monkeypatch.setattr(record_source, "MAX_RECORDS_OF_UNKNOWN_LENGTH", 100)
     with pytest.raises(ValueError, match="may be endless"):
         AuditSet(Dataset.from_tensor_slices(MEMBERS).repeat().filter(lambda a, b: True), NONMEMBERS)
+
+
+def test_a_map_without_state_is_fine():
+    table = keras.layers.IntegerLookup(vocabulary=[0, 1, 2])
+    data = Dataset.from_tensor_slices(MEMBERS).map(lambda x, y: (x * 2, table(y)))
+    np.testing.assert_array_equal(AuditSet(data, NONMEMBERS).x[:50], X * 2)
+
+
+def test_a_reader_that_draws_from_global_random_state_leaves_it_as_it_was():
+    class Drawing(Sequence):
+        def __getitem__(self, index):
+            x, y = super().__getitem__(index)
+            return x + np.random.random() + random.random(), y
+
+    before = np.random.get_state()[1].copy(), random.getstate()
+    AuditSet(Drawing(X, Y), NONMEMBERS)
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])
+    assert random.getstate() == before[1]
+
+
+def test_labels_by_the_name_of_the_one_output_are_taken():
+    np.testing.assert_array_equal(AuditSet((X, {"out": Y}), NONMEMBERS).y, AuditSet(MEMBERS, NONMEMBERS).y)
 
 
 def test_reading_changes_neither_arrays_nor_global_random_state():

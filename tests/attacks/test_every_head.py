@@ -91,11 +91,6 @@ HEADS = {
         categorical,
     ),
     "crossentropy by shape": (model(CLASSES, "softmax", "crossentropy"), CLASS, lambda p: categorical(log(p))),
-    "sigmoid classes, normalised": (
-        model(CLASSES, "sigmoid", "categorical_crossentropy"),
-        ONE_HOT,
-        lambda p: categorical(log(p / p.sum(1, keepdims=True))),
-    ),
     "one sigmoid": (model(1, "sigmoid", "binary_crossentropy"), COIN, lambda p: binary(log(p / (1 - p))[:, 0], COIN)),
     "one sigmoid, (n, 1)": (
         model(1, "sigmoid", "binary_crossentropy"),
@@ -159,6 +154,43 @@ def test_a_regression_has_its_loss_alone(row):
     head, signals = signals_of(built, y)
     assert head.signals == ("loss",)
     np.testing.assert_allclose(signals["loss"][:, 0], expected(predicted(built)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_sigmoid_under_a_categorical_loss_gets_the_loss_that_keras_trains_on():
+    """Keras computes it on what goes into the sigmoid."""
+    built = model(CLASSES, "sigmoid", SPARSE)
+    head, signals = signals_of(built, CLASS)
+    assert head.signals == ("loss",)
+    assert "only signal" in head.notes[0]
+    kept = [-built.test_on_batch(X[i : i + 1], CLASS[i : i + 1]) for i in range(N)]
+    np.testing.assert_allclose(signals["loss"][:, 0], kept, rtol=1e-4)
+
+
+@pytest.mark.parametrize("outputs", [CLASSES, 3])
+def test_outputs_that_may_or_may_not_be_logits_get_the_loss_alone(outputs):
+    """Whole-number targets of a loss of the user's: classes, counts, levels of a quantile regression?"""
+    built = model(outputs, None, lambda y, z: tf.reduce_mean(tf.abs(z - tf.cast(tf.expand_dims(y, -1), z.dtype)), -1))
+    head, signals = signals_of(built, CLASS)
+    assert head.signals == ("loss",)
+    assert "give the audit a Keras cross-entropy with loss=" in head.notes[0]
+    np.testing.assert_allclose(signals["loss"][:, 0], -np.abs(predicted(built) - CLASS[:, None]).mean(1), rtol=1e-4)
+
+
+def test_a_loss_that_keeps_no_record_apart_is_asked_one_at_a_time():
+    built = model(2, None, lambda y, z: tf.reduce_mean(tf.square(y - z), axis=0))
+    _, signals = signals_of(built, TARGETS)
+    np.testing.assert_allclose(signals["loss"][:, 0], -((predicted(built) - TARGETS) ** 2).mean(1), rtol=1e-4)
+
+
+class OwnSquares(keras.losses.Loss):
+    def call(self, y, z):
+        return tf.reduce_mean(tf.square(y - z), axis=-1)
+
+
+def test_a_loss_of_the_users_is_not_broadcast_over_other_records():
+    built = model(1, None, OwnSquares())
+    _, signals = signals_of(built, TARGET)
+    np.testing.assert_allclose(signals["loss"][:, 0], -((predicted(built)[:, 0] - TARGET) ** 2), rtol=1e-4)
 
 
 def test_other_losses_on_a_classifier_keep_keras_value_and_get_the_other_signals():
@@ -268,6 +300,8 @@ REFUSALS = {
     ),
     "no model": (lambda: "model", TARGET, "need a keras.Model"),
     "no weights": (lambda: keras.Sequential([keras.layers.Dense(1)]), TARGET, "no weights yet"),
+    "own variables": (lambda: _counting(), TARGET, r"writes tf.Variables when it is called \(.*AssignAdd"),
+    "own __call__": (lambda: model(1, None, Calling()), TARGET, "overrides __call__ and not call"),
     "label too large": (lambda: model(3, "softmax", SPARSE), CLASS, r"first: 3.*from 0 to 2"),
     "label negative": (lambda: model(4, "softmax", SPARSE), CLASS - 1, r"first: -1"),
     "label fraction": (lambda: model(4, "softmax", SPARSE), CLASS + 0.5, "whole numbers"),
@@ -284,6 +318,29 @@ REFUSALS = {
     "overridden loss": (overriding, CLASS, "overrides compute_loss"),
     "ignore_class": (lambda: model(4, "softmax", SCCE(ignore_class=0)), CLASS, "ignore_class"),
 }
+
+
+class Calling(keras.losses.Loss):
+    def __call__(self, y, z, sample_weight=None):
+        return tf.reduce_mean(tf.square(y - z))
+
+
+class Counting(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+        self.calls = tf.Variable(0.0)
+
+    def call(self, x):
+        self.calls.assign_add(1.0)
+        return self.dense(x)
+
+
+def _counting():
+    built = Counting()
+    built(X[:1])
+    built.compile(loss="mse")
+    return built
 
 
 def _six_inputs():
@@ -307,8 +364,19 @@ def test_an_overridden_or_missing_loss_can_be_given():
 
 
 def test_a_signal_that_does_not_fit_the_head_is_refused():
-    with pytest.raises(ValueError, match="'margin' does not fit this model's regression head"):
+    with pytest.raises(ValueError, match=r"'margin' does not fit this model's head \(loss_only\); it has loss"):
         signals_of(model(1, None, "mse"), TARGET, names=("margin",))
+
+
+def test_large_activations_make_small_chunks():
+    """A record's attention scores (2 heads × 300 × 300 floats, 720 kB) count although no layer shows them."""
+    inputs = keras.Input((300, 8))
+    attended = keras.layers.MultiHeadAttention(2, 4)(inputs, inputs)
+    built = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling1D()(attended)))
+    built.compile(loss="mse")
+    x, y = np.zeros((4, 300, 8), "float32"), np.zeros(4)
+    signal_pass = SignalPass(built, AuditSet((x, y), (x + 1, y)))
+    assert signal_pass._batch_size == 512 * 2**20 // (3 * 2 * 300 * 300 * 4)
 
 
 def test_token_sequences_are_refused():

@@ -17,7 +17,7 @@ def drive(callback, epochs):
     callback.on_train_begin()
     for epoch, (utility, leakage) in enumerate(epochs):
         model.set_weights([np.full((1, 1), epoch, "float32"), np.zeros(1, "float32")])
-        publish(model, {"mia_auc": leakage})
+        publish(model, {"mia_auc": leakage}, epoch)
         callback.on_epoch_end(epoch, {"val_accuracy": utility, "mia_auc": float(leakage)})
         if model.stop_training:
             break
@@ -40,8 +40,29 @@ def test_a_single_lucky_epoch_does_not_stop():
     assert limit.stopped_epoch is None
 
 
-def test_a_number_that_failed_does_not_stop():
-    drive(LeakageLimit(), [(0, Estimate(float("nan")))])
+def test_a_number_that_is_not_there_does_not_stop_and_is_called_out_once(make_model, blobs):
+    limit = LeakageLimit("mia_tpr_at_fpr_1e-2", maximum=0.1)  # refused: 90 non-members
+    with pytest.warns(AuditWarning) as caught:
+        make_model().fit(*blobs[0], epochs=3, verbose=0, callbacks=[MIACallback(*blobs), limit])
+    assert sum("cannot decide by 'mia_tpr_at_fpr_1e-2': it is NaN" in str(w.message) for w in caught) == 1
+    assert limit.stopped_epoch is None
+
+
+def test_the_number_of_another_fit_or_epoch_decides_nothing(make_model, blobs, tmp_path):
+    """A memorising fit, then a fresh start that is audited for the first time after its third epoch."""
+    rng = np.random.default_rng(0)
+    members = blobs[0][0][:60], rng.integers(0, 3, 60)
+    sides = members, (blobs[1][0], rng.integers(0, 3, 90))
+    model = make_model(optimizer=keras.optimizers.Adam(0.05))
+    fresh = [w.copy() for w in model.get_weights()]
+    model.fit(*members, epochs=80, batch_size=20, verbose=0, callbacks=[first := MIACallback(*sides)])
+    assert first.report.auc.low > 0.55
+    model.set_weights(fresh)
+    limit, checkpoint = LeakageLimit("mia_auc", 0.55), PrivateCheckpoint(tmp_path / "best.keras", "loss", maximum=0.9)
+    with pytest.warns(AuditWarning, match="cannot decide by 'mia_auc': it is NaN"):
+        model.fit(*members, epochs=4, verbose=0, callbacks=[MIACallback(*sides, every=3), limit, checkpoint])
+    assert limit.stopped_epoch is None
+    assert checkpoint.best_epoch == 2  # epoch 3 has a lower loss, but nobody audited it
 
 
 def test_a_real_fit_is_stopped(make_model, blobs):
@@ -127,6 +148,7 @@ def test_standing_before_the_mia_callback_is_called_out_once(make_model, blobs, 
         (lambda: LeakageLimit("mia_advantage", 0.1), "no confidence interval to decide by"),
         (lambda: PrivateCheckpoint("best.h5"), "ends in .keras or .weights.h5"),
         (lambda: PrivateCheckpoint("best.keras", mode="most"), "'min', 'max' or 'auto'"),
+        (lambda: PrivateCheckpoint("best.keras", "val_true_positives"), "give mode='max' or mode='min'"),
     ],
 )
 def test_bad_arguments_are_refused(make, message):
@@ -135,15 +157,32 @@ def test_bad_arguments_are_refused(make, message):
 
 
 @pytest.mark.parametrize(
-    ("monitor", "mode"), [("val_accuracy", "max"), ("val_auc", "max"), ("val_loss", "min"), ("val_mae", "min")]
+    ("monitor", "mode"),
+    [
+        ("val_accuracy", "max"),
+        ("val_auc", "max"),
+        ("val_r2_score", "max"),
+        ("val_loss", "min"),
+        ("val_mae", "min"),
+        ("val_accident_loss", "min"),
+        ("val_mean_absolute_error", "min"),
+    ],
 )
 def test_the_mode_follows_from_the_utilitys_name(monitor, mode):
     assert PrivateCheckpoint("best.keras", monitor).mode == mode
 
 
-def test_published_estimates_live_as_long_as_their_model():
+def test_published_estimates_belong_to_their_epoch():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    publish(model, {"mia_auc": Estimate(0.5, 0.4, 0.6)})
-    assert published(model, "mia_auc").high == 0.6
-    publish(model, {"mia_auc": None})
-    assert published(model, "mia_auc") is None
+    publish(model, {"mia_auc": Estimate(0.5, 0.4, 0.6)}, epoch=3)
+    assert published(model, "mia_auc", epoch=3).high == 0.6
+    assert published(model, "mia_auc", epoch=4) is None
+    publish(model, {"mia_auc": None}, epoch=4)
+    assert published(model, "mia_auc", epoch=3) is None
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_training(make_model, blobs, tmp_path):
+    (tmp_path / "file").write_text("not a directory")
+    checkpoint = PrivateCheckpoint(tmp_path / "file" / "best.keras", "loss")
+    with pytest.raises(ValueError, match=r"the folder of filepath, .* cannot be written"):
+        make_model().fit(*blobs[0], verbose=0, callbacks=[MIACallback(*blobs), checkpoint])

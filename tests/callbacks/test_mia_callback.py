@@ -1,3 +1,4 @@
+import copy
 import csv
 import json
 import warnings
@@ -179,6 +180,105 @@ def test_averaged_weights_are_audited_at_the_end(make_model, blobs):
     assert mia.report is averaged
 
 
+@pytest.mark.parametrize("where", ["on_train_batch_end", "on_epoch_end"])
+def test_a_look_in_the_middle_of_training_disturbs_nothing(make_model, blobs, where, tmp_path):
+    class Looking(keras.callbacks.Callback):
+        seen = ()
+
+        def look(self, *args, **kwargs):
+            self.seen = (*self.seen, float(mia.report.auc))
+
+    setattr(Looking, where, Looking.look)
+    looking, mia = Looking(), MIACallback(*blobs, attacks=Threshold("loss"), log_dir=tmp_path)
+    fit(make_model(), blobs, looking, mia)
+    assert [report.step for report in mia.reports] == [-1, 0, 1, 2]
+    assert [step for step, _ in events(tmp_path / "mia" / "loss")["mia/auc"]] == [0, 1, 2]
+    assert len(set(looking.seen)) > 1
+
+
+def test_records_speak_of_the_same_weights_as_the_report(make_model, blobs):
+    mia = MIACallback(*blobs, attacks=Threshold("loss"))
+    stopping = keras.callbacks.EarlyStopping("mia_auc", mode="min", patience=2, restore_best_weights=True)
+    fit(make_model(optimizer=keras.optimizers.Adam(0.05)), blobs, mia, stopping, epochs=12)
+    first, report, again = mia.records(), mia.report, mia.records()
+    np.testing.assert_array_equal(first["loss"], again["loss"])
+    assert "on the weights the model holds now" in report.notes[0]
+
+
+def test_curves_are_kept_for_the_headline_and_the_newest_audit(make_model, blobs):
+    mia = MIACallback(*blobs, attacks=[Threshold("loss"), Threshold("entropy")])
+    fit(make_model(), blobs, mia)
+    assert [(r.step, r.attack) for r in mia.reports if r.roc is None] == [(step, "entropy") for step in (-1, 0, 1)]
+    assert not any(report.failed for report in mia.reports)
+
+
+def test_a_fitted_callback_is_copied_as_a_new_one(make_model, blobs):
+    data = tf.data.Dataset.from_tensor_slices(blobs[0]).batch(8)
+    mia = MIACallback(data, blobs[1], every=2, name="copied", audit_size=50)
+    fit(make_model(), blobs, mia)
+    twin = copy.deepcopy(mia)
+    assert twin.reports == []
+    fit(make_model(), blobs, twin)
+    np.testing.assert_array_equal(twin.audit_set.ids, mia.audit_set.ids)
+    assert [report.step for report in twin.reports[::7]] == [-1, 1, 2]
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.Sequential(
+            [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(3, "softmax")]
+        )
+
+    def call(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("build", [Subclassed, lambda: Subclassed().inner])
+def test_models_that_have_no_weights_before_their_first_batch_are_audited_from_the_start(blobs, build):
+    model = build()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    mia = MIACallback(*blobs)
+    fit(model, blobs, mia)
+    assert [report.step for report in mia.reports[::7]] == [-1, 0, 1, 2]
+
+
+class OwnTraining(keras.Sequential):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+def test_an_overridden_train_step_is_called_out(blobs):
+    model = OwnTraining([keras.Input((6,)), keras.layers.Dense(3, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.warns(AuditWarning, match="OwnTraining overrides train_step; it is audited as model"):
+        fit(model, blobs, MIACallback(*blobs), epochs=1)
+
+
+def test_a_second_phase_of_training_is_no_null_check(make_model, blobs):
+    rng = np.random.default_rng(0)
+    members, nonmembers = (blobs[0][0][:60], rng.integers(0, 3, 60)), (blobs[1][0], rng.integers(0, 3, 90))
+    model = make_model(optimizer=keras.optimizers.Adam(0.05))
+    model.fit(*members, epochs=100, batch_size=20, verbose=0, callbacks=[MIACallback(members, nonmembers)])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", category=AuditWarning, message=".*before any training.*")
+        model.fit(*members, epochs=1, verbose=0, callbacks=[second := MIACallback(members, nonmembers)])
+    assert second.reports[0].auc.low > 0.55
+
+
+def test_a_strategy_of_one_device_is_audited(blobs):
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, "softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+    mia = MIACallback(*blobs, on_error="raise")
+    fit(model, blobs, mia, epochs=1)
+    p = keras.ops.convert_to_numpy(model(mia.audit_set.x))[np.arange(180), mia.audit_set.y]
+    table = mia.records().set_index(["is_member", "id"])
+    audited = table.loc[list(zip(mia.audit_set.is_member, mia.audit_set.ids, strict=True)), "loss"]
+    np.testing.assert_allclose(audited, np.log(p), rtol=1e-4)
+
+
 def test_records_rank_the_members_by_the_course_of_their_loss(make_model, blobs):
     mia = MIACallback(AuditSet(*blobs, ids=([f"m{i}" for i in range(120)], [f"n{i}" for i in range(90)])))
     fit(make_model(), blobs, mia, epochs=5)
@@ -231,13 +331,12 @@ def test_sides_that_differ_before_training_are_called_out(make_model, blobs):
 
 
 def test_copies_and_small_audits_are_called_out_once_and_in_every_report(make_model, blobs):
-    x, y = blobs[1]
-    x = np.concatenate([x[:80], blobs[0][0][:10]])
+    x, y = (np.concatenate([a[:80], b[:10]]) for a, b in zip(blobs[1], blobs[0], strict=True))
     mia = MIACallback(blobs[0], (x, y))
     with pytest.warns(AuditWarning) as caught:
         fit(make_model(), blobs, mia)
     sentences = [str(w.message) for w in caught]
-    assert sum("exactly the inputs of some record in members" in s for s in sentences) == 1
+    assert sum("equal some record in members" in s for s in sentences) == 1
     assert sum("cannot resolve a false positive rate of 1 %" in s for s in sentences) == 1
     assert all(len(report.warnings) == 2 for report in mia.reports)
 
@@ -255,6 +354,30 @@ def test_any_batch_size_of_the_whole_training_set_is_silent(make_model, blobs, b
         for drop_remainder in (False, True):
             data = tf.data.Dataset.from_tensor_slices(blobs[0]).batch(min(batch_size, 120), drop_remainder)
             make_model().fit(data, epochs=1, verbose=0, shuffle=False, callbacks=[MIACallback(*blobs)])
+
+
+def test_members_that_validation_split_takes_away_are_called_out(make_model, blobs):
+    with pytest.warns(AuditWarning, match=r"validation_split=0.25 leaves at most 90 of them to train on"):
+        fit(make_model(), blobs, MIACallback(*blobs), validation_split=0.25, epochs=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", category=AuditWarning, message=".*validation_split.*")
+        trained = blobs[0][0][:90], blobs[0][1][:90]
+        fit(make_model(), blobs, MIACallback(trained, blobs[1]), validation_split=0.25, epochs=1)
+
+
+def test_keys_that_stand_in_the_logs_already_are_called_out(make_model, blobs):
+    class Mean(keras.metrics.SparseCategoricalAccuracy):
+        pass
+
+    model = make_model(metrics=[Mean(name="mia_auc")])
+    with pytest.warns(AuditWarning) as caught:
+        fit(model, blobs, MIACallback(*blobs))
+    assert sum("the logs hold mia_auc already" in str(w.message) for w in caught) == 1
+
+
+def test_two_callbacks_of_one_name_are_refused(make_model, blobs):
+    with pytest.raises(ValueError, match="two callbacks in this fit are called 'mia'"):
+        fit(make_model(), blobs, MIACallback(*blobs), MIACallback(*blobs))
 
 
 @pytest.mark.parametrize(
@@ -293,7 +416,16 @@ def test_a_reader_placed_after_is_served(make_model, blobs, tmp_path):
         (lambda m, n, path: MIACallback(m, n, every=0), "every is 0"),
         (lambda m, n, path: MIACallback(m, n, every="epoch"), "'train_end'"),
         (lambda m, n, path: MIACallback(m, n, on_error="ignore"), "'warn' or 'raise'"),
+        (lambda m, n, path: MIACallback(m, n, every=2.5), "every is 2.5; give a whole number"),
+        (lambda m, n, path: MIACallback(m, n, seed=-1), "seed is -1; give a whole number"),
+        (lambda m, n, path: MIACallback(m, n, seed=None), "seed is None"),
+        (lambda m, n, path: MIACallback(m, n, batch_size=0), "batch_size is 0"),
+        (lambda m, n, path: MIACallback(m, n, log_dir=3), "str, bytes or os.PathLike"),
+        (lambda m, n, path: MIACallback(m, n, log_dir="nowhere://bucket/run"), "log_dir, .* cannot be written"),
+        (lambda m, n, path: MIACallback(m, n, name="file", log_dir=path), "log_dir, .* cannot be written"),
+        (lambda m, n, path: MIACallback(m, n, name="val"), "Keras' own validation keys"),
         (lambda m, n, path: MIACallback(m, n, name="a/b"), "folder and a log key"),
+        (lambda m, n, path: MIACallback(m, n, attacks=Elsewhere()), "folder and a log key"),
         (lambda m, n, path: MIACallback(m), "nonmembers is missing"),
         (lambda m, n, path: MIACallback(m, n, audit_size=0), "at least 1"),
         (lambda m, n, path: MIACallback((m[0][:0], m[1][:0]), n), "members is empty"),
@@ -325,6 +457,13 @@ def test_outputs_that_are_not_finite_are_named_before_training(make_model, blobs
         fit(model, blobs, MIACallback(*blobs))
 
 
+class Elsewhere:
+    name, signals, needs_population = "../../elsewhere", ("loss",), False
+
+    def fit(self, context):
+        return self
+
+
 class Poison(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 0:
@@ -339,6 +478,8 @@ def test_a_model_that_diverges_ends_in_marked_reports_and_a_warning(make_model, 
     assert np.isfinite(history["mia_auc"][0])
     assert np.isnan(history["mia_auc"][1:]).all()
     assert mia.report.failed
+    with pytest.raises(RuntimeError, match="the newest audit gave no scores: audit failed"):
+        mia.records()
     assert [step for step, _ in events(tmp_path / "mia" / "loss")["mia/auc"]] == [0]
 
 
@@ -387,6 +528,7 @@ def test_an_attack_that_needs_a_population_gets_a_third_of_the_nonmembers(make_m
     mia = MIACallback(*blobs, attacks=attack)
     fit(make_model(), blobs, mia)
     assert attack.seen["loss"].shape == (30, 1)
+    assert mia._auditor.traces == 4
     assert mia.report.num_nonmembers == 60
 
 
@@ -394,5 +536,5 @@ def test_questions_before_the_first_fit_are_answered_in_a_sentence(blobs):
     mia = MIACallback(*blobs)
     with pytest.raises(RuntimeError, match=r"pass the callback to model\.fit first"):
         mia.report  # noqa: B018
-    with pytest.raises(RuntimeError, match="no scores yet"):
+    with pytest.raises(RuntimeError, match="no report yet"):
         mia.records()

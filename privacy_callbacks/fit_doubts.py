@@ -1,0 +1,90 @@
+"""What looks wrong about the `fit` that is setting a callback up, before a number is spoiled by it.
+
+Keras tells a callback neither the list it stands in nor the arguments of `fit`. Both are in the frames that call the hook,
+and only looked at, to warn. Nothing depends on finding them: hooks may be driven by hand.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+
+
+class FitCall(NamedTuple):
+    """The fit that is setting callbacks up.
+
+    Attributes:
+      callbacks: all of them, in order; empty if hooks are driven by hand.
+      arguments: the names in fit's frame, its arguments among them; empty likewise.
+    """
+
+    callbacks: tuple[Any, ...]
+    arguments: Mapping[str, Any]
+
+
+def current_fit() -> FitCall:
+    """Looks for a `CallbackList` among the callers and for the `fit` that called it."""
+    frame = inspect.currentframe()
+    callbacks: tuple[Any, ...] = ()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, keras.callbacks.CallbackList):
+            callbacks = tuple(owner.callbacks)
+        elif callbacks and isinstance(owner, keras.Model) and frame.f_code.co_name == "fit":
+            return FitCall(callbacks, dict(frame.f_locals))
+        frame = frame.f_back
+    return FitCall(callbacks, {})
+
+
+def doubts(callback: Any, fit: FitCall, keys: Sequence[str], num_members: int, steps: int | None) -> list[str]:
+    """Sentences about members that are not what fit trains on, and about callbacks that stand in the wrong place.
+
+    Args:
+      callback: ours.
+      fit: from `current_fit`.
+      keys: the log keys that `callback` writes.
+      num_members: records in its members.
+      steps: of an epoch, if known.
+    """
+    return [
+        *_part_of_training(num_members, steps),
+        *_held_out(num_members, steps, fit),
+        *_read_too_early(callback, fit, keys),
+    ]
+
+
+def _part_of_training(num_members: int, steps: int | None) -> list[str]:
+    """A callback sees the number of steps but not always the batch size: is there one that makes a pass over the members?"""
+    # With a remainder batch kept, ⌈records / batch⌉ = steps; with it dropped, ⌊records / batch⌋ = steps.
+    if not steps or steps == 1 or num_members // (steps + 1) < -(-num_members // (steps - 1)) - 1:
+        return []
+    return [
+        f"an epoch of fit has {steps:,} steps, which no batch size makes of the {num_members:,} records in members: if fit "
+        "sees more records than these, the numbers speak of these alone (fine for a random sample); if it sees others, "
+        "they are wrong."
+    ]
+
+
+def _held_out(num_members: int, steps: int | None, fit: FitCall) -> list[str]:
+    split = fit.arguments.get("validation_split")
+    seen = (steps or 0) * (fit.arguments.get("batch_size") or 32)
+    if not split or not seen or num_members <= seen:
+        return []
+    return [
+        f"members holds {num_members:,} records, but validation_split={split:g} leaves at most {seen:,} of them to train on: "
+        "the others are non-members in truth and pull every number towards «no leakage». Give as members what is trained "
+        "on, and the held-out part as validation_data and nonmembers."
+    ]
+
+
+def _read_too_early(callback: Any, fit: FitCall, keys: Sequence[str]) -> list[str]:
+    before = fit.callbacks[: fit.callbacks.index(callback)] if callback in fit.callbacks else ()
+    return [
+        f"{type(reader).__name__} reads a key that this callback writes but stands before it in the list; place it after."
+        for reader in before
+        if str(getattr(reader, "monitor", "")) in keys
+        or any(f"{{{key}" in str(getattr(reader, "filepath", "")) for key in keys)
+    ]
