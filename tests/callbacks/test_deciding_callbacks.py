@@ -58,6 +58,7 @@ def test_the_number_of_another_fit_or_epoch_decides_nothing(make_model, blobs, t
     model.fit(*members, epochs=80, batch_size=20, verbose=0, callbacks=[first := MIACallback(*sides)])
     assert first.report.auc.low > 0.55
     model.set_weights(fresh)
+    model.compile("sgd", "sparse_categorical_crossentropy")
     limit, checkpoint = LeakageLimit("mia_auc", 0.55), PrivateCheckpoint(tmp_path / "best.keras", "loss", maximum=0.9)
     with pytest.warns(AuditWarning, match="cannot decide by 'mia_auc': it is NaN"):
         model.fit(*members, epochs=4, verbose=0, callbacks=[MIACallback(*sides, every=3), limit, checkpoint])
