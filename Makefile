@@ -21,7 +21,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 types: $(READY) ## on the built wheel, as a user's type checker sees it
-	rm -rf build/types && mkdir -p build/types
+	rm -rf build && mkdir -p build/types
 	$(BIN)/pip install --quiet --no-deps --target build/types .
 	cd build/types && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p privacy_callbacks
 

@@ -24,20 +24,20 @@ def plot_auc_over_epochs(axes: Any, reports: Sequence[LeakageReport]) -> None:
     Raises:
       ValueError: if there is none to draw, or they are of several attacks.
     """
-    drawn = [report for report in reports if report.auc is not None and report.step is not None]
-    if len({(report.attack, report.slice) for report in drawn}) != 1:
+    drawn = [(report.step + 1, report.auc) for report in reports if report.auc is not None and report.step is not None]
+    if not drawn or len({(report.attack, report.slice) for report in reports}) != 1:
         raise ValueError("give the reports of one attack and slice, at least one of them not failed.")
-    epochs = [int(report.step or 0) + 1 for report in drawn]
-    values = np.array([(report.auc.low, float(report.auc), report.auc.high) for report in drawn], float)  # type: ignore[union-attr]
-    axes.fill_between(
-        epochs, values[:, 0], values[:, 2], color=VERMILION, alpha=0.2, linewidth=0, label="95 % interval"
+    epochs = [epoch for epoch, _ in drawn]
+    low, value, high = (
+        np.array([getattr(auc, part) for _, auc in drawn], np.float64) for part in ("low", "real", "high")
     )
-    axes.plot(epochs, values[:, 1], color=VERMILION, marker="o", markersize=3, label=f"attack «{drawn[0].attack}»")
+    axes.fill_between(epochs, low, high, color=VERMILION, alpha=0.2, linewidth=0, label="95 % interval")
+    axes.plot(epochs, value, color=VERMILION, marker="o", markersize=3, label=f"attack «{reports[0].attack}»")
     axes.axhline(0.5, color=GREY, linestyle="--", linewidth=1, label="guessing")
     axes.set(
         xlabel="epochs trained",
         ylabel="attack AUC",
-        ylim=(min(0.48, values.min() - 0.01), max(0.62, values.max() + 0.01)),
+        ylim=(min(0.48, low.min() - 0.01), max(0.62, high.max() + 0.01)),
     )
     axes.legend(loc="upper left", frameon=False, fontsize="small")
 
