@@ -125,6 +125,7 @@ class MIACallback(keras.callbacks.Callback):
     def _forget(self) -> None:
         self.reports = []
         self._last: Audit | None = None
+        self._glimpse: Audit | None = None
         self._losses: list[Any] = []
         self._epoch: int | None = None
         self._scheduled_epoch: int | None = None
@@ -197,11 +198,11 @@ class MIACallback(keras.callbacks.Callback):
             if self._epoch is not None:
                 if self._every == "train_end":
                     self._audit(self._epoch)
-                headline = self.report
+                newest = self._newest()
+                if self._scheduled_epoch != self._epoch:
+                    self._show(newest.reports, self._epoch)
                 if self._log is not None:
-                    if self._scheduled_epoch != self._epoch:
-                        self._show(self.reports[-len(self._newest().reports) :], self._epoch)
-                    self._log.text(headline, "after_training", self._epoch)
+                    self._log.text(newest.reports[0], "after_training", self._epoch)
         if self._log is not None:
             self._log.close()
 
@@ -238,16 +239,18 @@ class MIACallback(keras.callbacks.Callback):
         """The newest audit, if it speaks of the weights of this moment; else a fresh one."""
         if self._auditor is None:
             raise RuntimeError("there is no report yet; pass the callback to model.fit first.")
-        if self._last is None or self._last.fingerprint != fingerprint(self.model):
-            notes = () if self._in_training or self._scheduled_epoch != self._epoch else (_HELD_AFTER_TRAINING,)
-            audit = self._auditor.run(self._epoch, strict=self._strict, notes=notes)
-            # A look in the middle of an epoch is nobody's audit: it is answered, not kept.
-            if self._in_training:
-                self._last = audit
-            else:
-                self._keep(audit)
-        assert self._last is not None
-        return self._last
+        weights = fingerprint(self.model)
+        # A look in the middle of training is nobody's audit: it is answered, not kept.
+        for audit in (self._last, self._glimpse if self._in_training else None):
+            if audit is not None and audit.fingerprint == weights:
+                return audit
+        notes = () if self._in_training or self._scheduled_epoch != self._epoch else (_HELD_AFTER_TRAINING,)
+        audit = self._auditor.run(self._epoch, strict=self._strict, notes=notes)
+        if self._in_training:
+            self._glimpse = audit
+        else:
+            self._keep(audit)
+        return audit
 
     # What one audit leads to.
 
@@ -284,15 +287,15 @@ class MIACallback(keras.callbacks.Callback):
             self._log.flush()
 
     def _has_been_trained(self) -> bool:
-        optimizer = self.model.optimizer
+        optimizer = getattr(self.model, "optimizer", None)
         # Through TensorFlow: under a distribution strategy the variable is mirrored.
         steps = 0 if optimizer is None else int(tf.convert_to_tensor(optimizer.iterations.value))
         return steps > 0 or self.model in _TRAINED
 
     def _keep(self, audit: Audit) -> None:
-        for index, report in enumerate(self.reports):
-            if report.roc is not None and report.attack != audit.reports[0].attack:
-                self.reports[index] = replace(report, roc=None)
+        if self._last is not None:
+            headline, *others = self._last.reports
+            self.reports[-len(self._last.reports) :] = [headline, *(replace(report, roc=None) for report in others)]
         self._last = audit
         self.reports.extend(audit.reports)
         if audit.loss is not None:
