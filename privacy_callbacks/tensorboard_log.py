@@ -34,7 +34,7 @@ class TensorBoardLog:
         # Keras' own TensorBoard callback switches recording off between its epochs.
         with self._writer(report.attack).as_default(step), tf.summary.record_if(True):
             for metric, value in report.scalars().items():
-                tf.summary.scalar(f"{self._name}/{metric}", value)
+                tf.summary.scalar(f"{self._name}/{metric}", value, description=_describe(metric, report))
 
     def text(self, report: LeakageReport, tag: str, step: int) -> None:
         """A report's table, under Text."""
@@ -57,6 +57,25 @@ class TensorBoardLog:
         if attack not in self._writers:
             self._writers[attack] = tf.summary.create_file_writer(f"{self.folder}/{attack}")
         return self._writers[attack]
+
+
+_MEANINGS = {
+    "auc": "Probability that a random member outscores a random non-member; 0.5 = guessing.",
+    "advantage": "Largest |TPR - FPR| over all thresholds; biased upwards, compare with its null level.",
+    "youden_j": "TPR - FPR of a threshold learned on other records; 0 = guessing.",
+    "balanced_accuracy": "Mean of TPR and TNR of a threshold learned on other records; 0.5 = guessing.",
+    "mutual_information": "Bits that the score tells about membership; 0 = none, 1 = all.",
+    "tpr_at_fpr": "Share of members found when at most this share of non-members is accused.",
+}
+
+
+def _describe(metric: str, report: LeakageReport) -> str:
+    meaning = next(text for name, text in _MEANINGS.items() if metric.startswith(name))
+    end = {"_low": "Lower end of the 95 % interval. ", "_high": "Upper end of the 95 % interval. "}
+    end["_null_level"] = "What a leak-free audit of this size does not exceed in 95 % of cases. "
+    part = next((text for suffix, text in end.items() if metric.endswith(suffix)), "")
+    sides = f"{report.num_members} members, {report.num_nonmembers} non-members"
+    return f"{part}{meaning} Attack `{report.attack}`, {sides}; the step is the epoch, from 0."
 
 
 def check_writable(folder: str | os.PathLike[str], what: str) -> None:

@@ -180,6 +180,23 @@ def test_averaged_weights_are_audited_at_the_end(make_model, blobs):
     assert mia.report is averaged
 
 
+@pytest.mark.parametrize("as_dataset", [False, True])
+def test_models_of_several_inputs_are_audited(blobs, as_dataset):
+    inputs = {"left": keras.Input((4,), name="left"), "right": keras.Input((2,), name="right")}
+    joined = keras.layers.Concatenate()([inputs["left"], inputs["right"]])
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(joined))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    (x, y), (x2, y2) = (({"left": a[:, :4], "right": a[:, 4:]}, b) for a, b in blobs)
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(16) if as_dataset else None
+    mia = MIACallback(data or (x, y), (x2, y2), audit_size=50)
+    fitted = {"x": data} if as_dataset else {"x": x, "y": y}
+    model.fit(**fitted, verbose=0, shuffle=False, callbacks=[mia])
+    p = model.predict({name: np.asarray(leaf) for name, leaf in mia.audit_set.x.items()}, verbose=0)
+    table = mia.records().set_index(["is_member", "id"])["loss"]
+    keys = list(zip(mia.audit_set.is_member, mia.audit_set.ids, strict=True))
+    np.testing.assert_allclose(table.loc[keys], np.log(p[np.arange(100), mia.audit_set.y]), rtol=1e-4)
+
+
 @pytest.mark.parametrize("where", ["on_train_batch_end", "on_epoch_end"])
 def test_a_look_in_the_middle_of_training_disturbs_nothing(make_model, blobs, where, tmp_path):
     class Looking(keras.callbacks.Callback):
