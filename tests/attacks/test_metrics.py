@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from gaussian_world import GaussianWorld
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 from sklearn.metrics import roc_auc_score
@@ -320,7 +320,6 @@ def test_for_many_records_bias_and_null_level_are_the_textbook_ones():
     assert found.null_level == pytest.approx((stats.chi2.ppf(0.95, 19) - 19) * unit, rel=0.35)
 
 
-@settings(deadline=None)
 @given(few_values, few_values)
 def test_mutual_information_does_not_care_for_the_sign(members, nonmembers):
     there = mutual_information(curve(members, nonmembers))
@@ -348,7 +347,6 @@ def test_mutual_information_reaches_its_closed_form_where_threshold_j_does_not()
     assert float(advantage(roc)) == pytest.approx(0.242, abs=0.006)
 
 
-@settings(deadline=None)
 @given(few_values, few_values)
 def test_the_sandwich_holds_for_the_plug_in(members, nonmembers):
     found = mutual_information(curve(members, nonmembers))
