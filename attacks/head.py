@@ -104,7 +104,7 @@ def read_head(outputs: Any, loss: ModelLoss, y: NDArray[Any]) -> Head:
     kind = _kind(loss, activation, outputs.shape, y)
     if kind == "loss_only":
         _check_targets(loss, outputs.shape, y)
-        return Head(kind, "logits", loss, None, False, False, _why_the_loss_alone(loss, activation, outputs.shape, y))
+        return Head(kind, "logits", loss, None, False, False, _why_the_loss_alone(loss, outputs.shape, y))
     width = outputs.shape[-1]
     labels, soft = _class_labels(kind, loss, y, width)
     family = "categorical" if kind == "categorical" else "binary"
@@ -163,9 +163,10 @@ def _names_classes(y: NDArray[Any], width: int) -> bool:
     return y.size == len(y) and bool(np.isin(y, np.arange(width)).all())
 
 
-def _why_the_loss_alone(loss: ModelLoss, activation: str | None, shape: Any, y: NDArray[Any]) -> tuple[str, ...]:
+def _why_the_loss_alone(loss: ModelLoss, shape: Any, y: NDArray[Any]) -> tuple[str, ...]:
+    """A note where a reader would expect the signals of a classifier; none for a plain regression."""
     looks_like_classes = shape.rank == 2 and shape[-1] > 1 and y.size == len(y) and y.dtype.kind in "iu"
-    if activation is None and not looks_like_classes:
+    if loss.family != "categorical" and not looks_like_classes:
         return ()
     return (
         f"loss {loss.name!r} and the model's last operation do not tell whether its outputs are class scores and of which "
@@ -177,9 +178,7 @@ def _read_as(family: str, loss: ModelLoss, activation: str | None) -> str:
     # Keras' losses, too, look for the activation first and read through it whatever from_logits says.
     if activation == {"categorical": "softmax", "binary": "sigmoid"}[family]:
         return activation
-    if loss.family == "other" or loss.from_logits:
-        return "logits"
-    return "probabilities"
+    return "logits" if loss.from_logits else "probabilities"
 
 
 def _class_labels(kind: str, loss: ModelLoss, y: NDArray[Any], width: int) -> tuple[NDArray[np.int64], bool]:
