@@ -39,20 +39,25 @@ def current_fit() -> FitCall:
     return FitCall(callbacks, {})
 
 
-def doubts(callback: Any, fit: FitCall, keys: Sequence[str], num_members: int, steps: int | None) -> list[str]:
-    """Sentences about members that are not what fit trains on, and about callbacks that stand in the wrong place.
+def doubts_about_members(num_members: int, steps: int | None, fit: FitCall) -> list[str]:
+    """Sentences, for the reports, where members look like other records than those that fit trains on.
 
     Args:
-      callback: ours.
-      fit: from `current_fit`.
-      keys: the log keys that `callback` writes.
-      num_members: records in its members.
+      num_members: records in members.
       steps: of an epoch, if known.
+      fit: from `current_fit`.
     """
+    return [*_part_of_training(num_members, steps), *_held_out(num_members, steps, fit)]
+
+
+def readers_placed_too_early(callback: Any, keys: Sequence[str], fit: FitCall) -> list[str]:
+    """Sentences about callbacks that read one of the keys `callback` writes, but stand before it."""
+    before = fit.callbacks[: fit.callbacks.index(callback)] if callback in fit.callbacks else ()
     return [
-        *_part_of_training(num_members, steps),
-        *_held_out(num_members, steps, fit),
-        *_read_too_early(callback, fit, keys),
+        f"{type(reader).__name__} reads a key that this callback writes but stands before it in the list; place it after."
+        for reader in before
+        if str(getattr(reader, "monitor", "")) in keys
+        or any(f"{{{key}" in str(getattr(reader, "filepath", "")) for key in keys)
     ]
 
 
@@ -77,14 +82,4 @@ def _held_out(num_members: int, steps: int | None, fit: FitCall) -> list[str]:
         f"members holds {num_members:,} records, but validation_split={split:g} leaves at most {seen:,} of them to train on: "
         "the others are non-members in truth and pull every number towards «no leakage». Give as members what is trained "
         "on, and the held-out part as validation_data and nonmembers."
-    ]
-
-
-def _read_too_early(callback: Any, fit: FitCall, keys: Sequence[str]) -> list[str]:
-    before = fit.callbacks[: fit.callbacks.index(callback)] if callback in fit.callbacks else ()
-    return [
-        f"{type(reader).__name__} reads a key that this callback writes but stands before it in the list; place it after."
-        for reader in before
-        if str(getattr(reader, "monitor", "")) in keys
-        or any(f"{{{key}" in str(getattr(reader, "filepath", "")) for key in keys)
     ]

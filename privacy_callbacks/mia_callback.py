@@ -22,7 +22,7 @@ from privacy_callbacks.attacks.estimate import Estimate
 from privacy_callbacks.attacks.report import LeakageReport, low_fpr_name
 
 from .auditing import HEADLINE_FPR, Audit, Auditor, audit_set_for, fingerprint, null_check
-from .fit_doubts import current_fit, doubts
+from .fit_doubts import current_fit, doubts_about_members, readers_placed_too_early
 from .published import publish
 from .records_at_risk import records_table
 from .tensorboard_log import TensorBoardLog, check_writable
@@ -169,8 +169,8 @@ class MIACallback(keras.callbacks.Callback):
         self._log = None if self._log_dir is None else TensorBoardLog(self._log_dir, self.name)
         publish(self.model, dict.fromkeys(self._log_keys()), BEFORE_TRAINING)
         steps = (self.params or {}).get("steps")
-        about_fit = doubts(self, fit, self._log_keys(), self.audit_set.available[0], steps)
-        for sentence in (*self._auditor.warnings, *about_fit):
+        self._auditor.warnings += doubts_about_members(self.audit_set.available[0], steps, fit)
+        for sentence in (*self._auditor.warnings, *readers_placed_too_early(self, self._log_keys(), fit)):
             self._warn(sentence)
         if self._every != "train_end":
             self._log_values = dict.fromkeys(self._log_keys(), float("nan"))

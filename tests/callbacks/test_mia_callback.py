@@ -375,7 +375,8 @@ def test_any_batch_size_of_the_whole_training_set_is_silent(make_model, blobs, b
 
 def test_members_that_validation_split_takes_away_are_called_out(make_model, blobs):
     with pytest.warns(AuditWarning, match=r"validation_split=0.25 leaves at most 90 of them to train on"):
-        fit(make_model(), blobs, MIACallback(*blobs), validation_split=0.25, epochs=1)
+        fit(make_model(), blobs, mia := MIACallback(*blobs), validation_split=0.25, epochs=1)
+    assert any("validation_split=0.25" in warning for warning in mia.report.warnings)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", category=AuditWarning, message=".*validation_split.*")
         trained = blobs[0][0][:90], blobs[0][1][:90]
