@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .audit_set import AuditSet
     from .audit_warning import AuditWarning
     from .estimate import Estimate
-    from .ppv import ppv
+    from .predictive_value import ppv
     from .report import LeakageReport
     from .roc import RocCurve
     from .threshold import Threshold
@@ -30,7 +30,7 @@ _HOME = {
     "Signals": "attack",
     "Threshold": "threshold",
     "loss_iqr": "trajectory",
-    "ppv": "ppv",
+    "ppv": "predictive_value",
 }
 __all__ = [
     "Attack",

@@ -124,12 +124,15 @@ def named_attacks(attacks: Attack | Iterable[Attack]) -> Mapping[str, Attack]:
       ValueError: if there is none, or a name cannot stand in log keys and folder names.
     """
     named: dict[str, Attack] = {}
-    several = [attacks] if isinstance(attacks, (Attack, str, type)) else list(attacks)
+    several = list(attacks) if isinstance(attacks, Iterable) and not isinstance(attacks, (Attack, str)) else [attacks]
     if not several:
         raise ValueError("attacks is empty; give at least one, or None for the defaults.")
     for attack in several:
         if isinstance(attack, type) or not isinstance(attack, Attack):
-            raise TypeError(f"{attack!r} is not an attack; give instances such as Threshold('loss').")
+            raise TypeError(
+                f"{attack!r} is not an attack; give instances such as Threshold('loss'), with name, signals, needs_population "
+                "and fit."
+            )
         name, count = check_name(attack.name), 2
         while name in named:
             name, count = f"{attack.name}_{count}", count + 1

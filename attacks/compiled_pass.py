@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .attack import Signals
 from .audit_set import AuditSet, describe_records
+from .graph_loop import stacked
 from .graph_reading import largest_tensor_bytes, written_variables
 from .head import Head, read_head
 from .model_loss import loss_of
@@ -34,10 +35,11 @@ class SignalPass:
       model: a built Keras model with one output.
       audit_set: the records.
       loss: anything `compile(loss=)` takes; None = the model's own.
-      batch_size: records in one forward pass; None = about a thousand, fewer where activations would need much memory.
+      batch_size: the most records in one forward pass; None = about a thousand, fewer where activations would need much memory.
     Attributes:
       head: how the model's outputs are read.
-      traces: how often the model's Python code ran: once to look at its head, once for the pass.
+      traces: how often the model's Python code ran: once to look at its head, once for the pass (and as
+        often again for a population, if an attack needs one).
     Raises:
       TypeError: if the model is not a Keras 3 model on the TensorFlow backend.
       ValueError: if it has no weights yet, does not take the records, has several outputs or no loss, or if its head and
@@ -114,11 +116,11 @@ class SignalPass:
         key = names, count
         if key not in self._graphs:
             self._graphs[key] = self._graph(names, count, records)
-        # map_fn gave the last chunk the last rows of the set: drop what the chunk before it has already answered.
         try:
             chunks = self._graphs[key](*records).numpy()
         except tf.errors.OpError as reason:
             raise ValueError(f"the model fails on the audited records: {reason.message}") from reason
+        # The last chunk holds the last rows of the set: drop what the chunk before it has already answered.
         overlap = chunks.shape[0] * chunks.shape[2] - count
         rows = np.concatenate([*chunks[:-1], chunks[-1][:, overlap:]], axis=1)
         bad = np.flatnonzero(rows[-1] == 0)
@@ -139,13 +141,16 @@ class SignalPass:
             return tf.ensure_shape(tf.stack(rows), (len(names) + 1, chunk))
 
         def run(x: Any, y: Any, labels: Any) -> Any:
-            def one_chunk(start: Any) -> Any:
-                return answers(*tf.nest.map_structure(lambda leaf: _rows(leaf, start, chunk), (x, y, labels)))
-
             if len(starts) == 1:
                 return answers(x, y, labels)[None]
-            signature = tf.TensorSpec((len(names) + 1, chunk), tf.float64)
-            return tf.map_fn(one_chunk, tf.constant(starts), fn_output_signature=signature, parallel_iterations=1)
+            first_rows = tf.constant(starts)
+
+            def one_chunk(index: Any) -> Any:
+                return answers(
+                    *tf.nest.map_structure(lambda leaf: _rows(leaf, first_rows[index], chunk), (x, y, labels))
+                )
+
+            return stacked(one_chunk, len(starts), (len(names) + 1, chunk))
 
         # A concrete function stays a graph even under tf.config.run_functions_eagerly. Keras 3 calls layers without
         # autograph, so a model that can be fitted needs none here.

@@ -13,6 +13,11 @@ def written_variables(concrete_function: Any) -> list[str]:
     return sorted({node.name for node in _nodes(concrete_function) if _writes(node.op)})
 
 
+def random_draws(concrete_function: Any) -> list[str]:
+    """Names of operations that draw other numbers at each run, nested functions included."""
+    return sorted({node.name for node in _nodes(concrete_function) if _draws(node.op)})
+
+
 def largest_tensor_bytes(concrete_function: Any) -> int:
     """Bytes a record of the largest tensor in the graph whose leading axis is left open (the records)."""
     largest = 0
@@ -30,6 +35,10 @@ def _nodes(concrete_function: Any) -> Iterator[Any]:
     yield from graph.node
     for function in graph.library.function:
         yield from function.node_def
+
+
+def _draws(kind: str) -> bool:
+    return kind.startswith(("Random", "ParameterizedTruncated")) or kind in ("TruncatedNormal", "Multinomial")
 
 
 def _writes(kind: str) -> bool:

@@ -102,8 +102,9 @@ def read_head(outputs: Any, loss: ModelLoss, y: NDArray[Any]) -> Head:
     """
     activation, _ = activation_behind(outputs)
     kind = _kind(loss, activation, outputs.shape, y)
-    if kind == "loss_only":
+    if kind == "loss_only" or loss.family == "other":
         _check_targets(loss, outputs.shape, y)
+    if kind == "loss_only":
         return Head(kind, "logits", loss, None, False, False, _why_the_loss_alone(loss, outputs.shape, y))
     width = outputs.shape[-1]
     labels, soft = _class_labels(kind, loss, y, width)

@@ -47,7 +47,7 @@ def tpr_at_fpr(roc: RocCurve, fpr: float, level: float = LEVEL) -> Estimate:
     if roc.num_nonmembers < needed:
         raise ValueError(
             f"TPR at FPR {fpr:g} needs {needed:,} non-members to be resolved, {roc.num_nonmembers:,} were "
-            "audited; raise audit_size or ask for a higher FPR."
+            "judged; give more of them or ask for a higher FPR."
         )
     allowed = int(np.floor(fpr * roc.num_nonmembers + 1e-9))
     hits, alarms = _accused_above(roc, allowed)

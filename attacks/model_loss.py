@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from .graph_loop import stacked
+
 _FAMILIES = {
     "categorical_crossentropy": "categorical",
     "sparse_categorical_crossentropy": "categorical",
@@ -148,11 +150,11 @@ def _per_record(call: Callable[[Any, Any], Any], name: str, y: Any, outputs: Any
     values = tf.convert_to_tensor(call(y, outputs))
     if values.shape.rank == 0 or values.shape[0] != outputs.shape[0]:
         # The loss reduces over the batch by itself: ask it about one record at a time.
-        values = tf.map_fn(
-            lambda record: tf.reduce_mean(tf.cast(call(record[0][None], record[1][None]), tf.float64)),
-            (y, outputs),
-            fn_output_signature=tf.float64,
-        )
+        def of_one(index: Any) -> Any:
+            one = slice(index, index + 1)
+            return tf.reduce_mean(tf.cast(call(y[one], outputs[one]), tf.float64))
+
+        values = stacked(of_one, tf.shape(outputs)[0], ())
     if values.shape.rank is None:
         raise ValueError(f"loss {name!r} gives values of unknown shape; an audit needs one number a record.")
     values = tf.cast(values, tf.float64)

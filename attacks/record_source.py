@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from .graph_reading import written_variables
+from .graph_reading import random_draws, written_variables
 
 # A data set that does not know its length is read up to here; an endless one would otherwise never return.
 MAX_RECORDS_OF_UNKNOWN_LENGTH = 10_000_000
@@ -133,15 +133,15 @@ def _from_dataset(data: tf.data.Dataset, side: str) -> RecordSource:
     if _reshuffles(data):
         raise ValueError(
             f"{side} is a data set that reshuffles at each pass: reading it would change the order in which fit sees "
-            "the records, and record ids would mean nothing. Give the data set as it is before .shuffle() (or "
-            "shuffle=False where it is made), and shuffle only what fit gets."
+            "the records, and record ids would mean nothing. Give the data set as it is before .shuffle(), "
+            "and shuffle only what fit gets; if it comes shuffled from elsewhere, read it into arrays once, x = np.concatenate("
+            "[x for x, y in data]) and y in the same loop, and fit on those."
         )
-    stateful = _written_in_maps(data)
+    stateful = _state_in_maps(data)
     if stateful:
         raise ValueError(
-            f"{side} is a data set with a map that writes variables ({', '.join(stateful[:3])}), such as a random Keras layer: "
-            "reading it would change what fit sees, and the audit would ask about altered records. Give the data set as it "
-            "is before that map."
+            f"{side} is a data set with a random or stateful map ({', '.join(stateful[:3])}): the audit would ask about altered "
+            "records, and reading it may change what fit sees. Give the data set as it is before that map."
         )
     batched = _is_batched(spec[:2])
 
@@ -207,12 +207,13 @@ def _reshuffles(data: tf.data.Dataset) -> bool:
     return any(_reshuffles(source) for source in inputs)
 
 
-def _written_in_maps(data: tf.data.Dataset) -> list[str]:
-    """Names of the operations by which the data set's own functions change variables."""
+def _state_in_maps(data: tf.data.Dataset) -> list[str]:
+    """Names of the operations by which the data set's own functions change variables or draw random numbers."""
     functions = data._functions() if hasattr(data, "_functions") else []
-    found = [name for function in functions for name in written_variables(function.function)]
+    readers = (written_variables, random_draws)
+    found = [name for function in functions for read in readers for name in read(function.function)]
     for source in data._inputs() if hasattr(data, "_inputs") else []:
-        found += _written_in_maps(source)
+        found += _state_in_maps(source)
     return found
 
 

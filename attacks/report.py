@@ -30,7 +30,8 @@ class LeakageReport:
     Attributes:
       attack: the attack's name.
       slice: the records it speaks of.
-      step: the epoch (from 0) after which the model was audited; −1 = before training, None = outside of any training.
+      step: the epoch after which the model was audited, counted from 0 as Keras' callbacks and TensorBoard do (`summary`
+        counts from 1, as Keras' progress bar does); −1 = before training, None = at no epoch's end.
       num_members, num_nonmembers: how many records of each side were judged.
       auc, advantage, youden_j, balanced_accuracy, mutual_information: `Estimate`s.
       tpr_at_fpr: `Estimate`s by the false positive rate allowed: 0.1, 0.01, 0.001.
@@ -193,7 +194,7 @@ _TITLES = {
 
 
 def _lines(report: LeakageReport) -> list[str]:
-    moment = {None: "", -1: " · before training"}.get(report.step, f" · after epoch {report.step}")
+    moment = {None: "", -1: " · before training"}.get(report.step, f" · after epoch {(report.step or 0) + 1}")
     where = "" if report.slice == "entire" else f" · {report.slice}"
     sides = f"{report.num_members:,} members against {report.num_nonmembers:,} non-members"
     lines = [f"{report.attack}{where}{moment} · {sides}"]

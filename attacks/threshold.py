@@ -16,7 +16,8 @@ class Threshold:
 
     Args:
       signal: one of `loss`, `confidence`, `scaled_logit`, `margin`, `entropy`, `modified_entropy`, `correct`. With a
-        cross-entropy loss the first three put records in the same order, so their curves coincide.
+        categorical cross-entropy on hard labels the first three put records in the same order, so their curves coincide;
+        with a single sigmoid all but `entropy` and `correct` do.
       name: what to call the attack; default: the signal's name.
     Raises:
       ValueError: on an unknown signal.

@@ -89,6 +89,11 @@ class Auditor:
         return self._audit_set.y.numpy() if labels is None else labels
 
     @property
+    def has_classes(self) -> bool:
+        """True if the model's outputs are read as those of a classifier."""
+        return self._pass.head.labels is not None
+
+    @property
     def traces(self) -> int:
         """How often the model's Python code has run."""
         return self._pass.traces
@@ -170,11 +175,11 @@ def audit(
       model: a built Keras model; compiled, or with `loss` given.
       members, nonmembers: records it was, and was not, trained on, in any form that `AuditSet` takes; or one `AuditSet`.
       attacks: as for `MIACallback`.
-      audit_size: the most records to audit on each side.
+      audit_size: the most records to audit on each side; an `AuditSet` brings its own.
       seed: decides sample, halves and permutations.
       population: see `AuditSet`; default: a third of the non-members if an attack needs one.
       loss: a loss to use instead of the compiled one.
-      batch_size: records in one forward pass.
+      batch_size: the most records in one forward pass.
     Returns:
       One report an attack.
     Raises:
@@ -249,7 +254,8 @@ def _too_few_records(audit_set: AuditSet) -> list[str]:
     if audit_set.num_nonmembers >= needed:
         return []
     given = audit_set.available[1]
-    remedy = "raise audit_size" if min(audit_set.available) >= needed else "give more members and non-members"
+    short = [side for side, count in zip(("members", "nonmembers"), audit_set.available, strict=True) if count < needed]
+    remedy = f"give more {' and '.join(short)}" if short else "raise audit_size (the size of an AuditSet)"
     return [
         f"{audit_set.num_nonmembers:,} audited non-members (of {given:,} given) cannot resolve a false positive rate of "
         f"{100 * HEADLINE_FPR:g} %, which needs {needed:,}: TPR at that rate is refused; {remedy}."

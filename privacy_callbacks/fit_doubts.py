@@ -54,10 +54,11 @@ def readers_placed_too_early(callback: Any, keys: Sequence[str], fit: FitCall) -
     """Sentences about callbacks that read one of the keys `callback` writes, but stand before it."""
     before = fit.callbacks[: fit.callbacks.index(callback)] if callback in fit.callbacks else ()
     return [
-        f"{type(reader).__name__} reads a key that this callback writes but stands before it in the list; place it after."
+        f"{type(reader).__name__} reads keys that this callback writes but stands before it in the list; place it after."
         for reader in before
         if str(getattr(reader, "monitor", "")) in keys
         or any(f"{{{key}" in str(getattr(reader, "filepath", "")) for key in keys)
+        or isinstance(reader, keras.callbacks.CSVLogger)
     ]
 
 

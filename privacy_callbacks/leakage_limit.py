@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
 from privacy_callbacks.attacks.audit_warning import AuditWarning
+from privacy_callbacks.attacks.estimate import Estimate
 
-from .published import published
+from .published import published, was_audited
 
 
 class LeakageLimit(keras.callbacks.Callback):
@@ -28,7 +30,7 @@ class LeakageLimit(keras.callbacks.Callback):
         `mia_<attack>_auc`.
       maximum: the limit.
     Attributes:
-      stopped_epoch: the epoch after which training was stopped, or None.
+      stopped_epoch: the epoch (from 0) after which training was stopped, or None.
     Raises:
       ValueError: if the limit is not a number, or `monitor` is an advantage, which has no interval.
     """
@@ -45,27 +47,35 @@ class LeakageLimit(keras.callbacks.Callback):
         self._complained = False
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self.monitor not in (logs or {}):
-            if not self._complained:
-                warnings.warn(missing_key(self, self.monitor, logs), AuditWarning, stacklevel=2)
-            self._complained = True
-            return
         estimate = published(self.model, self.monitor, epoch)
-        if estimate is None and math.isnan(logs[self.monitor]) and not self._complained:
-            self._complained = True
-            warnings.warn(
-                f"LeakageLimit cannot decide by {self.monitor!r}: it is NaN, so refused (too few records), failed, or not "
-                "audited yet. It acts from the first number on.",
-                AuditWarning,
-                stacklevel=2,
-            )
-        if estimate is not None and estimate.low is not None and estimate.low > self.maximum:
+        if estimate is not None and self.monitor in (logs or {}):
+            self._decide(epoch, estimate)
+        elif not self._complained:
+            doubt = self._why_no_decision(epoch, logs or {})
+            if doubt:
+                self._complained = True
+                warnings.warn(doubt, AuditWarning, stacklevel=2)
+
+    def _decide(self, epoch: int, estimate: Estimate) -> None:
+        if estimate.low is not None and estimate.low > self.maximum:
             self.stopped_epoch = epoch
             self.model.stop_training = True
             print(
-                f"\nLeakageLimit: after epoch {epoch} {self.monitor} is {estimate:.3f} "
+                f"\nLeakageLimit: after epoch {epoch + 1} {self.monitor} is {estimate:.3f} "
                 f"[{estimate.low:.3f}, {estimate.high:.3f}], surely above {self.maximum:g}; training stops."
             )
+
+    def _why_no_decision(self, epoch: int, logs: Mapping[str, float]) -> str | None:
+        if self.monitor not in logs:
+            return missing_key(self, self.monitor, logs)
+        if was_audited(self.model, self.monitor, epoch):
+            return f"LeakageLimit cannot decide by {self.monitor!r}: it is NaN, so refused (too few records) or failed."
+        if not math.isnan(logs[self.monitor]) and not was_audited(self.model, self.monitor):
+            return (
+                f"LeakageLimit cannot decide by {self.monitor!r}: no MIACallback writes it, so it has no interval; give a key "
+                "such as 'mia_auc'."
+            )
+        return None  # an epoch that is not audited
 
 
 def check_limit(monitor: str, maximum: float) -> float:
@@ -83,9 +93,10 @@ def check_limit(monitor: str, maximum: float) -> float:
     return float(maximum)
 
 
-def missing_key(callback: Any, key: str, logs: Any) -> str:
+def missing_key(callback: Any, key: str, logs: Mapping[str, float]) -> str:
     """The sentence for a log key that should be there."""
-    return (
-        f"{type(callback).__name__} finds no {key!r} in the logs ({', '.join(logs or {}) or 'empty'}) and does nothing; "
-        "place it after the MIACallback that writes this key after an epoch (every='train_end' writes none)."
-    )
+    remedy = "place it after the MIACallback that writes this key after an epoch (every='train_end' writes none)"
+    if key.startswith("val_"):
+        remedy = "give fit validation_data"
+    found = ", ".join(logs) or "nothing"
+    return f"{type(callback).__name__} finds no {key!r} in the logs (but {found}) and does nothing; {remedy}."

@@ -23,7 +23,7 @@ from privacy_callbacks.attacks.report import LeakageReport, low_fpr_name
 
 from .auditing import HEADLINE_FPR, Audit, Auditor, audit_set_for, fingerprint, null_check
 from .fit_doubts import current_fit, doubts_about_members, readers_placed_too_early
-from .published import publish
+from .published import publish, retract
 from .records_at_risk import records_table
 from .tensorboard_log import TensorBoardLog, check_writable
 
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 _HEADLINE_METRICS = ("auc", "advantage", "youden_j", low_fpr_name(HEADLINE_FPR))
 BEFORE_TRAINING = -1
-_HELD_AFTER_TRAINING = (
-    "audited after training, on the weights the model holds now: they are not those of the last epoch."
-)
+_HELD_NOW = "audited on the weights the model holds now, which are not those of an audited epoch's end."
 
 # Models that some callback of ours has seen in training: for them no audit is a null check, compiled afresh or not.
 _TRAINED: WeakSet[Any] = WeakSet()
@@ -65,7 +63,7 @@ class MIACallback(keras.callbacks.Callback):
         the loss first.
       population: records that no model trains on, for attacks that need some; default: a third of the non-members, set
         aside and never judged, if an attack needs it.
-      audit_size: the most records to audit on each side, drawn once.
+      audit_size: the most records to audit on each side, drawn once; an `AuditSet` brings its own.
       every: audit after each k-th epoch; or "train_end" for one audit after training.
       log_dir: for TensorBoard; the same directory that `keras.callbacks.TensorBoard` gets. None = none.
       name: the prefix of log keys and tags; give two callbacks in one fit two names.
@@ -73,9 +71,10 @@ class MIACallback(keras.callbacks.Callback):
       on_error: what an audit that fails during training does: "warn" marks its reports and lets training go on, "raise"
         ends it.
       loss: a loss to audit by instead of the compiled one.
-      batch_size: records in one forward pass; default: about a thousand, fewer where memory asks for it.
+      batch_size: the most records in one forward pass; default: about a thousand, fewer where memory asks for it.
     Attributes:
       reports: one `LeakageReport` per audit and attack, oldest first; those of step −1 describe the model before training.
+        Each fit starts a new list (and a new course of losses for `records`), so keep what you need of the one before.
         ROC curves are kept for the headline attack, and for the others of the newest audit only.
       audit_set: the records audited; None before the first fit.
     Raises:
@@ -129,7 +128,6 @@ class MIACallback(keras.callbacks.Callback):
         self._losses: list[Any] = []
         self._epoch: int | None = None
         self._scheduled_epoch: int | None = None
-        self._in_training = False
         self._log_values: dict[str, float] = {}
         self._known_to_fail: set[str] = set()
         self._taken_keys: set[str] = set()
@@ -167,14 +165,13 @@ class MIACallback(keras.callbacks.Callback):
         build_model(self.model, self.audit_set.x)
         self._auditor = Auditor(self.model, self.audit_set, self._attacks, self._loss, self._batch_size, self._seed)
         self._log = None if self._log_dir is None else TensorBoardLog(self._log_dir, self.name)
-        publish(self.model, dict.fromkeys(self._log_keys()), BEFORE_TRAINING)
+        retract(self.model, self._log_keys())
         steps = (self.params or {}).get("steps")
         self._auditor.warnings += doubts_about_members(self.audit_set.available[0], steps, fit)
         for sentence in (*self._auditor.warnings, *readers_placed_too_early(self, self._log_keys(), fit)):
             self._warn(sentence)
         if self._every != "train_end":
             self._log_values = dict.fromkeys(self._log_keys(), float("nan"))
-        self._in_training = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._epoch is None and epoch == 0:
@@ -193,14 +190,9 @@ class MIACallback(keras.callbacks.Callback):
             logs.update(self._log_values)
 
     def on_train_end(self, logs: Any = None) -> None:
-        self._in_training = False
         with self._training_goes_on():
             if self._epoch is not None:
-                if self._every == "train_end":
-                    self._audit(self._epoch)
-                newest = self._newest()
-                if self._scheduled_epoch != self._epoch:
-                    self._show(newest.reports, self._epoch)
+                newest = self._audit_after_training(self._epoch)
                 if self._log is not None:
                     self._log.text(newest.reports[0], "after_training", self._epoch)
         if self._log is not None:
@@ -212,8 +204,9 @@ class MIACallback(keras.callbacks.Callback):
     def report(self) -> LeakageReport:
         """The headline attack on the weights that the model holds now.
 
-        Weights may change after the last epoch (an averaging optimizer, `EarlyStopping(restore_best_weights=True)`): then
-        the model is audited afresh.
+        Weights may change after the last epoch (an averaging optimizer, `EarlyStopping(restore_best_weights=True)`, which
+        restores after this callback has written its last word to TensorBoard): then the model is audited afresh, and the
+        report says so in its notes; it does not join `reports`.
 
         Raises:
           RuntimeError: before the first fit.
@@ -221,9 +214,13 @@ class MIACallback(keras.callbacks.Callback):
         return self._newest().reports[0]
 
     def records(self) -> pd.DataFrame:
-        """The audited records, members most at risk first; see `records_table` for the columns.
+        """The audited records as a table: members first, most at risk on top, then non-members.
 
-        Like `report`, it speaks of the weights that the model holds now.
+        Columns: `id`, `is_member`, `label` (where it is one number), one a successful attack with its score (higher = more
+        member-like) on the weights that the model holds now, `loss_iqr` (the interquartile range of the record's loss over
+        the audited epochs) and `risk_rank` (1 = the member most at risk; <NA> for non-members). For classifiers the rank
+        follows `loss_iqr` from four audited epochs on, which finds the records that had to be memorised; otherwise, and
+        for regressions, where `loss_iqr` mostly measures the size of the target, the first attack's score.
 
         Raises:
           RuntimeError: before the first fit, or if the newest audit failed.
@@ -233,24 +230,19 @@ class MIACallback(keras.callbacks.Callback):
             raise RuntimeError(f"the newest audit gave no scores: {newest.reports[0].warnings[0]}")
         assert self._auditor is not None
         assert self.audit_set is not None
-        return records_table(self.audit_set, self._auditor.labels, newest.scores, self._losses)
+        return records_table(self.audit_set, self._auditor, newest.scores, self._losses)
 
     def _newest(self) -> Audit:
         """The newest audit, if it speaks of the weights of this moment; else a fresh one."""
         if self._auditor is None:
             raise RuntimeError("there is no report yet; pass the callback to model.fit first.")
         weights = fingerprint(self.model)
-        # A look in the middle of training is nobody's audit: it is answered, not kept.
-        for audit in (self._last, self._glimpse if self._in_training else None):
+        # A look at other moments than an epoch's end is nobody's audit: it is answered, not kept.
+        for audit in (self._last, self._glimpse):
             if audit is not None and audit.fingerprint == weights:
                 return audit
-        notes = () if self._in_training or self._scheduled_epoch != self._epoch else (_HELD_AFTER_TRAINING,)
-        audit = self._auditor.run(self._epoch, strict=self._strict, notes=notes)
-        if self._in_training:
-            self._glimpse = audit
-        else:
-            self._keep(audit)
-        return audit
+        self._glimpse = self._auditor.run(None, strict=self._strict, notes=(_HELD_NOW,))
+        return self._glimpse
 
     # What one audit leads to.
 
@@ -286,19 +278,32 @@ class MIACallback(keras.callbacks.Callback):
             self._log.text(audit.reports[0], "before_training", 0)
             self._log.flush()
 
+    def _audit_after_training(self, epoch: int) -> Audit:
+        """Of the last epoch, unless it has been audited and the weights are still the same (an averaging optimizer's are not)."""
+        assert self._auditor is not None
+        if self._last is None or self._scheduled_epoch != epoch:
+            audit = self._auditor.run(epoch, strict=self._strict)
+            self._keep(audit)
+            self._warn_of_failures(audit)
+            self._show(audit.reports, epoch)
+        elif self._last.fingerprint != fingerprint(self.model):
+            self._keep(self._auditor.run(epoch, strict=self._strict, notes=(_HELD_NOW,)), in_course=False)
+        assert self._last is not None
+        return self._last
+
     def _has_been_trained(self) -> bool:
         optimizer = getattr(self.model, "optimizer", None)
         # Through TensorFlow: under a distribution strategy the variable is mirrored.
         steps = 0 if optimizer is None else int(tf.convert_to_tensor(optimizer.iterations.value))
         return steps > 0 or self.model in _TRAINED
 
-    def _keep(self, audit: Audit) -> None:
+    def _keep(self, audit: Audit, in_course: bool = True) -> None:
         if self._last is not None:
             headline, *others = self._last.reports
             self.reports[-len(self._last.reports) :] = [headline, *(replace(report, roc=None) for report in others)]
         self._last = audit
         self.reports.extend(audit.reports)
-        if audit.loss is not None:
+        if in_course and audit.loss is not None and audit.step != BEFORE_TRAINING:
             self._losses.append(audit.loss.astype(np.float32))
 
     def _show(self, reports: Sequence[LeakageReport], epoch: int) -> None:
@@ -330,9 +335,10 @@ class MIACallback(keras.callbacks.Callback):
     def _warn_of_failures(self, audit: Audit) -> None:
         """Once an attack and fit; the marked reports tell the rest."""
         failed = [report for report in audit.reports if report.failed and report.attack not in self._known_to_fail]
+        epoch = (audit.step or 0) + 1
         for reason in dict.fromkeys(report.warnings[0] for report in failed):
             names = [report.attack for report in failed if report.warnings[0] == reason]
-            self._warn(f"after epoch {audit.step}, {', '.join(names)}: {reason}")
+            self._warn(f"after epoch {epoch}, {', '.join(names)}: {reason}")
         self._known_to_fail.update(report.attack for report in failed)
 
     def _warn_of_taken_keys(self, logs: Any) -> None:

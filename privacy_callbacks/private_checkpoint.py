@@ -35,7 +35,7 @@ class PrivateCheckpoint(keras.callbacks.Callback):
       maximum: the limit.
     Attributes:
       best: the utility of the saved model, or None.
-      best_epoch: its epoch, or None.
+      best_epoch: its epoch (from 0), or None.
     Raises:
       ValueError: on another file ending, an unknown mode, a utility whose mode "auto" does not know, or as `LeakageLimit`;
         at the start of training if the file cannot be written.
@@ -61,22 +61,23 @@ class PrivateCheckpoint(keras.callbacks.Callback):
         self.maximum = check_limit(leakage, maximum)
         self.best: float | None = None
         self.best_epoch: int | None = None
-        self._complained = False
+        self._complained = self._decided = False
 
     def on_train_begin(self, logs: Any = None) -> None:
         check_writable(self.filepath.parent, "the folder of filepath")
         self.best = self.best_epoch = None
-        self._complained = False
+        self._complained = self._decided = False
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         for key in (self.monitor, self.leakage):
             if key not in (logs or {}):
                 if not self._complained:
-                    warnings.warn(missing_key(self, key, logs), AuditWarning, stacklevel=2)
+                    warnings.warn(missing_key(self, key, logs or {}), AuditWarning, stacklevel=2)
                 self._complained = True
                 return
         utility = float(logs[self.monitor])
         estimate = published(self.model, self.leakage, epoch)
+        self._decided = self._decided or estimate is not None
         within = estimate is not None and estimate.high is not None and estimate.high <= self.maximum
         if within and not math.isnan(utility) and self._improves(utility):
             self.best, self.best_epoch = utility, epoch
@@ -84,8 +85,14 @@ class PrivateCheckpoint(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         if self.best is None:
+            why = (
+                "no epoch kept it surely within"
+                if self._decided
+                else "no audited epoch gave it an interval to hold against"
+            )
+            old = "; the file of that name is older than this fit" if self.filepath.exists() else ""
             warnings.warn(
-                f"no epoch kept {self.leakage} surely within {self.maximum:g}, so {str(self.filepath)!r} was not written.",
+                f"{self.leakage}: {why} {self.maximum:g}, so {str(self.filepath)!r} was not written{old}.",
                 AuditWarning,
                 stacklevel=2,
             )

@@ -57,6 +57,16 @@ def test_importing_a_name_imports_no_more_than_it_needs(statement, absent):
 
 
 @pytest.mark.parametrize("package", ["privacy_callbacks", "privacy_callbacks.attacks"])
+def test_no_module_hides_the_public_name_it_defines(package):
+    """`from package import name` imports the module that defines it, which may set itself in the name's place."""
+    names = __import__(package, fromlist=["x"]).__all__
+    modules = f"(name for name in {names!r} if inspect.ismodule(globals()[name]))"
+    code = f"import inspect; from {package} import {', '.join(names)}; print(*{modules})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("package", ["privacy_callbacks", "privacy_callbacks.attacks"])
 def test_every_public_name_can_be_had_and_unknown_ones_are_attribute_errors(package):
     module = __import__(package, fromlist=["x"])
     assert sorted(module._HOME) == sorted(module.__all__)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from privacy_callbacks.attacks import AuditSet, record_source
+from privacy_callbacks.attacks import AuditSet, duplicates, record_source
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(50, 4)).astype("float32"), RNG.integers(0, 3, 50)
@@ -169,6 +169,11 @@ def test_copies_of_members_among_the_nonmembers_are_found(form):
     assert AuditSet(MEMBERS, NONMEMBERS).warnings == ()
 
 
+def test_records_that_only_hash_alike_are_no_copies(monkeypatch):
+    monkeypatch.setattr(duplicates, "record_hashes", lambda records: np.zeros(len(records[1]), np.uint64))
+    assert AuditSet(MEMBERS, NONMEMBERS).warnings == ()
+
+
 def test_permuted_features_are_no_copies():
     assert AuditSet((X, Y), (X[:, ::-1].copy(), Y)).warnings == ()
 
@@ -208,7 +213,14 @@ REFUSALS = {
     "random layer in a map": (
         lambda: AuditSet(augmented(), NONMEMBERS),
         ValueError,
-        "map that writes variables.*before that map",
+        "random or stateful map .*before that",
+    ),
+    "random flips in a map": (
+        lambda: AuditSet(
+            Dataset.from_tensor_slices(MEMBERS).map(lambda x, y: (x + tf.random.normal([4]), y)), NONMEMBERS
+        ),
+        ValueError,
+        "random or stateful map",
     ),
     "shuffling PyDataset": (
         lambda: AuditSet(Shuffling(X, Y), NONMEMBERS),

@@ -28,6 +28,14 @@ def model(width, activation=None, loss="mse", **dense):
     return built
 
 
+def cast_softmax():
+    inputs = keras.Input((5,))
+    soft = keras.layers.Dense(CLASSES, activation="softmax")(inputs)
+    built = keras.Model(inputs, keras.layers.Lambda(lambda p: tf.cast(p, "float64"), dtype="float64")(soft))
+    built.compile(loss="sparse_categorical_crossentropy")
+    return built
+
+
 def signals_of(built, y, names=None, **arguments):
     audit_set = AuditSet((X[: N // 2], y[: N // 2]), (X[N // 2 :], y[N // 2 :]))
     signal_pass = SignalPass(built, audit_set, **arguments)
@@ -90,6 +98,16 @@ HEADS = {
         CLASS,
         categorical,
     ),
+    "logits, one-hot, smoothed partial": (
+        model(
+            CLASSES,
+            None,
+            functools.partial(keras.losses.categorical_crossentropy, from_logits=True, label_smoothing=0.3),
+        ),
+        ONE_HOT,
+        categorical,
+    ),
+    "softmax behind a cast": (cast_softmax(), CLASS, lambda p: categorical(log(p))),
     "crossentropy by shape": (model(CLASSES, "softmax", "crossentropy"), CLASS, lambda p: categorical(log(p))),
     "one sigmoid": (model(1, "sigmoid", "binary_crossentropy"), COIN, lambda p: binary(log(p / (1 - p))[:, 0], COIN)),
     "one sigmoid, (n, 1)": (
@@ -238,6 +256,24 @@ def test_probabilities_whose_logits_are_out_of_reach_are_used_with_a_note():
         np.testing.assert_allclose(signals[name][:, 0], expected[name], rtol=1e-4, atol=1e-5)
 
 
+def test_an_activation_is_found_behind_a_cast():
+    assert signals_of(HEADS["softmax behind a cast"][0], CLASS)[0].read_as == "softmax"
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 13, 39, 40, 1_000])
+def test_signals_do_not_depend_on_the_size_of_the_chunks(batch_size):
+    built, y, reference = HEADS["softmax"]
+    _, signals = signals_of(built, y, batch_size=batch_size)
+    np.testing.assert_allclose(signals["margin"][:, 0], reference(predicted(built))["margin"], rtol=1e-4, atol=1e-5)
+
+
+def test_losses_of_half_precision_outputs_are_computed_in_single():
+    built = model(1, None, "mse", dtype="float16")
+    _, signals = signals_of(built, TARGET + 300)  # squares beyond float16's 65,504
+    expected = -((predicted(built)[:, 0] - TARGET - 300) ** 2)
+    np.testing.assert_allclose(signals["loss"][:, 0], expected, rtol=1e-3)
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_signals_are_computed_in_more_than_half(policy):
     built = model(CLASSES, "softmax", SPARSE, dtype=policy)
@@ -316,6 +352,8 @@ REFUSALS = {
     "other inputs": (lambda: _six_inputs(), TARGET, "cannot be called on the audited records"),
     "two outputs": (two_outputs, TARGET, "has 2 outputs"),
     "overridden loss": (overriding, CLASS, "overrides compute_loss"),
+    "classes for mse": (lambda: model(4, "softmax", "mse"), CLASS, "targets of the outputs' shape"),
+    "a loss that fails": (lambda: model(4, "softmax", lambda y, z: y - z), CLASS, "Dimensions must be equal"),
     "ignore_class": (lambda: model(4, "softmax", SCCE(ignore_class=0)), CLASS, "ignore_class"),
 }
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from gaussian_world import GaussianWorld
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import special, stats
 from sklearn.metrics import roc_auc_score
@@ -12,7 +12,7 @@ from privacy_callbacks.attacks.advantage import advantage
 from privacy_callbacks.attacks.auc import auc
 from privacy_callbacks.attacks.information import mutual_information
 from privacy_callbacks.attacks.low_fpr import tpr_at_fpr, tpr_band
-from privacy_callbacks.attacks.ppv import ppv
+from privacy_callbacks.attacks.predictive_value import ppv
 from privacy_callbacks.attacks.roc import RocCurve
 from privacy_callbacks.attacks.youden import balanced_accuracy, youden_j
 
@@ -348,11 +348,15 @@ def test_mutual_information_reaches_its_closed_form_where_threshold_j_does_not()
 
 
 @given(few_values, few_values)
+@example([1], [0, 0, 0, 0, 0, 0, -1, 2, -2, -2])
+@example([3] * 221, [-3] * 221)
 def test_the_sandwich_holds_for_the_plug_in(members, nonmembers):
     found = mutual_information(curve(members, nonmembers))
     details = found.details
     assert details["sandwich_low"] - 1e-12 <= details["plug_in"] <= details["sandwich_high"] + 1e-12
     assert details["plug_in"] <= 1 + 1e-12
+    assert 0 <= details["bayes_error"] <= 0.5
+    assert 0 <= details["total_variation"] <= 1
 
 
 def test_separated_sides_tell_one_bit_and_equal_scores_none():

@@ -44,7 +44,7 @@ def test_scalars_are_plain_floats_by_the_names_tensorboard_shows(report):
 
 
 def test_the_report_is_json(report):
-    plain = json.loads(json.dumps(report.to_dict()))
+    plain = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert plain["schema_version"] == 1
     assert plain["auc"] == {
         "value": float(report.auc),
@@ -59,7 +59,7 @@ def test_the_report_is_json(report):
 def test_the_summary_reads_as_a_table_and_shows_itself(report):
     text = report.summary()
     assert repr(text) == str(text) == text
-    assert text.startswith("loss · after epoch 3 · 1,200 members against 1,200 non-members\n")
+    assert text.startswith("loss · after epoch 4 · 1,200 members against 1,200 non-members\n")
     assert "AUC" in text
     assert "refused  needs 10,000 non-members" in text
     assert "12 false positives" in text
@@ -95,6 +95,27 @@ def test_a_metric_of_exactly_zero_is_not_lost():
     plain = LeakageReport.from_scores(np.ones(12), [1, 0] * 6).to_dict()
     assert plain["youden_j"]["value"] == 0.0
     assert plain["youden_j"]["low"] < 0 < plain["youden_j"]["high"]
+
+
+def test_notes_and_refusals_are_told():
+    report = LeakageReport.from_scores([1.0, 0.0], [1, 0], notes=("made by hand",))
+    assert report.summary().endswith("· made by hand")
+    assert "cannot be halved" in report.to_dict()["refusals"]["youden_j"]
+    assert report.to_dict()["notes"] == ["made by hand"]
+
+
+def test_the_level_is_that_of_every_interval():
+    scores, is_member = GaussianWorld(1.0).draw(300, 300, np.random.default_rng(0))
+    narrow, wide = (LeakageReport.from_scores(scores, is_member, level=level) for level in (0.8, 0.99))
+    for name, estimate in wide.estimates().items():
+        if estimate is None:
+            continue
+        assert estimate.level == 0.99
+        tighter = narrow.estimates()[name]
+        if estimate.low is None:
+            assert tighter.null_level < estimate.null_level
+        else:
+            assert estimate.low < tighter.low <= tighter.high < estimate.high
 
 
 def test_a_report_can_be_pickled_and_copied(report):

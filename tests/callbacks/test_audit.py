@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from privacy_callbacks import AuditSet, AuditWarning, MIACallback, audit
+from privacy_callbacks import AuditSet, AuditWarning, LeakageReport, MIACallback, audit
 from privacy_callbacks.attacks import Threshold
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
@@ -22,6 +22,34 @@ def test_an_audit_after_the_fact_is_the_callbacks_last(make_model, blobs):
 def test_it_takes_an_audit_set_and_chosen_attacks(make_model, blobs):
     reports = audit(make_model(), AuditSet(*blobs, size=20), attacks=Threshold("entropy"))
     assert [(report.attack, report.num_members) for report in reports] == [("entropy", 20)]
+
+
+def first_output(y, outputs):
+    """A loss that nobody would train on, to see that it is the one the audit uses."""
+    return outputs[:, 0]
+
+
+def test_its_arguments_reach_the_audit(make_model, blobs):
+    class Population:
+        name, signals, needs_population = "population", ("loss",), True
+
+        def fit(self, context):
+            self.seen = context.population["loss"]
+            return self
+
+        def score(self, signals):
+            return signals["loss"][:, 0]
+
+    attack, (x, y) = Population(), blobs[1]
+    reports = audit(
+        make_model(), *blobs, attack, 33, seed=7, population=(x[:5], y[:5]), loss=first_output, batch_size=9
+    )
+    drawn = AuditSet(*blobs, size=33, seed=7)
+    assert reports[0].num_members == 33
+    assert attack.seen.shape == (5, 1)
+    p = make_model().predict(drawn.x, verbose=0)
+    expected = LeakageReport.from_scores(-p[:, 0], drawn.is_member)
+    assert float(reports[0].auc) == pytest.approx(float(expected.auc), abs=1e-6)
 
 
 def test_warnings_are_given_once(make_model, blobs):

@@ -1,10 +1,12 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
 
 from privacy_callbacks import AuditWarning, LeakageLimit, MIACallback, PrivateCheckpoint
 from privacy_callbacks.attacks import Estimate
-from privacy_callbacks.published import publish, published
+from privacy_callbacks.published import publish, published, retract, was_audited
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
 
@@ -31,7 +33,7 @@ def test_training_stops_when_the_lower_bound_passes_the_limit(capsys):
         limit, [(0, Estimate(0.55, 0.5, 0.6)), (0, Estimate(0.65, 0.6, 0.7)), (0, Estimate(0.66, 0.61, 0.7)), (0, None)]
     )
     assert limit.stopped_epoch == 2
-    assert "mia_auc is 0.660 [0.610, 0.700], surely above 0.6; training stops" in capsys.readouterr().out
+    assert "after epoch 3 mia_auc is 0.660 [0.610, 0.700], surely above 0.6; training stops" in capsys.readouterr().out
 
 
 def test_a_single_lucky_epoch_does_not_stop():
@@ -60,8 +62,7 @@ def test_the_number_of_another_fit_or_epoch_decides_nothing(make_model, blobs, t
     model.set_weights(fresh)
     model.compile("sgd", "sparse_categorical_crossentropy")
     limit, checkpoint = LeakageLimit("mia_auc", 0.55), PrivateCheckpoint(tmp_path / "best.keras", "loss", maximum=0.9)
-    with pytest.warns(AuditWarning, match="cannot decide by 'mia_auc': it is NaN"):
-        model.fit(*members, epochs=4, verbose=0, callbacks=[MIACallback(*sides, every=3), limit, checkpoint])
+    model.fit(*members, epochs=4, verbose=0, callbacks=[MIACallback(*sides, every=3), limit, checkpoint])
     assert limit.stopped_epoch is None
     assert checkpoint.best_epoch == 2  # epoch 3 has a lower loss, but nobody audited it
 
@@ -80,6 +81,25 @@ def test_a_real_fit_is_stopped(make_model, blobs):
         for report in mia.reports
         if report.attack == "loss" and report.step < limit.stopped_epoch
     )
+
+
+def test_a_number_left_over_from_an_earlier_fit_decides_nothing(make_model, blobs):
+    model = make_model()
+    publish(model, {"mia_auc": Estimate(0.9, 0.85, 0.95)}, epoch=0)
+    limit = LeakageLimit("mia_auc", maximum=0.6)
+    model.fit(*blobs[0], epochs=2, verbose=0, callbacks=[MIACallback(*blobs, every=2), limit])
+    assert limit.stopped_epoch is None
+
+
+def test_both_start_afresh_in_a_second_fit(tmp_path):
+    limit = LeakageLimit("mia_auc", maximum=0.6)
+    drive(limit, [(0, Estimate(0.7, 0.65, 0.75))])
+    drive(limit, [(0, Estimate(0.5, 0.45, 0.55))])
+    assert limit.stopped_epoch is None
+    checkpoint = PrivateCheckpoint(tmp_path / "best.keras", "val_accuracy")
+    drive(checkpoint, [(0.9, Estimate(0.5, 0.45, 0.55))])
+    drive(checkpoint, [(0.0, Estimate(0.5, 0.45, 0.55)), (0.3, Estimate(0.5, 0.45, 0.55))])
+    assert (checkpoint.best, checkpoint.best_epoch) == (0.3, 1)
 
 
 def test_the_most_useful_model_surely_within_the_limit_is_kept(tmp_path):
@@ -110,7 +130,7 @@ def test_losses_are_minimised_and_weights_alone_can_be_kept(tmp_path):
 
 
 def test_no_epoch_within_the_limit_leaves_no_file_and_says_so(tmp_path):
-    with pytest.warns(AuditWarning, match="no epoch kept mia_auc surely within 0.6"):
+    with pytest.warns(AuditWarning, match="mia_auc: no epoch kept it surely within 0.6"):
         drive(PrivateCheckpoint(tmp_path / "best.keras", "val_accuracy"), [(0.9, Estimate(0.7, 0.65, 0.75))])
     assert not list(tmp_path.iterdir())
 
@@ -178,8 +198,29 @@ def test_published_estimates_belong_to_their_epoch():
     publish(model, {"mia_auc": Estimate(0.5, 0.4, 0.6)}, epoch=3)
     assert published(model, "mia_auc", epoch=3).high == 0.6
     assert published(model, "mia_auc", epoch=4) is None
+    assert was_audited(model, "mia_auc")
     publish(model, {"mia_auc": None}, epoch=4)
-    assert published(model, "mia_auc", epoch=3) is None
+    assert published(model, "mia_auc", epoch=4) is None
+    assert was_audited(model, "mia_auc", epoch=4)
+    retract(model, ["mia_auc"])
+    assert not was_audited(model, "mia_auc")
+
+
+@pytest.mark.parametrize(
+    ("monitor", "message"), [("loss", "no MIACallback writes it"), ("val_loss", "give fit validation_data")]
+)
+def test_a_key_that_is_not_an_audits_is_called_out(make_model, blobs, monitor, message):
+    with pytest.warns(AuditWarning) as caught:
+        make_model().fit(*blobs[0], epochs=2, verbose=0, callbacks=[MIACallback(*blobs), LeakageLimit(monitor, 0.1)])
+    assert sum(message in str(w.message) for w in caught) == 1
+
+
+def test_epochs_that_are_not_audited_are_passed_over_in_silence(make_model, blobs):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", category=AuditWarning, message=".*LeakageLimit.*")
+        make_model().fit(
+            *blobs[0], epochs=4, verbose=0, callbacks=[MIACallback(*blobs, every=3), LeakageLimit(maximum=0.9)]
+        )
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_training(make_model, blobs, tmp_path):

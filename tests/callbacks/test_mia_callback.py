@@ -130,6 +130,106 @@ def test_tensorboard_gets_one_run_an_attack_with_intervals(make_model, blobs, tm
     assert "epoch_mia_auc" in events(tmp_path / "train")
 
 
+def test_what_is_written_can_be_seen_while_training_goes_on(make_model, blobs, tmp_path):
+    """Even where another callback has switched recording off, as Keras' own does between its batches."""
+    mia = MIACallback(*blobs, log_dir=tmp_path, attacks=Threshold("loss"))
+    mia.set_model(make_model())
+    mia.set_params({"epochs": 9, "steps": None})
+    with tf.summary.record_if(False):
+        mia.on_train_begin()
+        mia.on_epoch_begin(0)
+        assert "mia/before_training" in events(tmp_path / "mia" / "loss")
+        mia.on_epoch_end(0, {})
+        assert [step for step, _ in events(tmp_path / "mia" / "loss")["mia/auc"]] == [0]
+        mia.on_train_end()
+    assert "mia/after_training" in events(tmp_path / "mia" / "loss")
+
+
+def first_output(y, outputs):
+    """A loss that nobody would train on, to see that it is the one the audit uses."""
+    return outputs[:, 0]
+
+
+def test_its_arguments_reach_the_audit_and_its_copies(make_model, blobs):
+    x, y = blobs[1]
+    attack = Population()
+    mia = MIACallback(
+        *blobs, attacks=attack, population=(x[:7], y[:7]), audit_size=33, seed=5, loss=first_output, batch_size=9
+    )
+    for callback in (mia, copy.deepcopy(mia)):
+        attack.seen = None
+        model = make_model()
+        fit(model, blobs, callback, epochs=1)
+        assert attack.seen["loss"].shape == (7, 1)
+        drawn = AuditSet(*blobs, size=33, seed=5)
+        np.testing.assert_array_equal(callback.audit_set.ids, drawn.ids)
+        assert callback._auditor._pass._batch_size == 9
+        table = callback.records().set_index(["is_member", "id"])["loss_iqr"]
+        assert len(table) == 66
+        np.testing.assert_allclose(callback._last.loss, -model.predict(drawn.x, verbose=0)[:, 0], rtol=1e-4)
+
+
+def test_a_model_fitted_before_gets_no_null_check(make_model, blobs):
+    """By its optimizer's steps: no callback of ours has seen the first fit."""
+    rng = np.random.default_rng(0)
+    members, nonmembers = (blobs[0][0][:60], rng.integers(0, 3, 60)), (blobs[1][0], rng.integers(0, 3, 90))
+    model = make_model(optimizer=keras.optimizers.Adam(0.05))
+    model.fit(*members, epochs=100, batch_size=20, verbose=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", category=AuditWarning, message=".*before any training.*")
+        model.fit(*members, epochs=1, verbose=0, callbacks=[second := MIACallback(members, nonmembers)])
+    assert second.reports[0].auc.low > 0.55
+
+
+def test_before_four_audits_the_rank_follows_the_headline_score(make_model, blobs):
+    mia = MIACallback(*blobs, attacks=[Threshold("entropy"), Threshold("loss")])
+    fit(make_model(), blobs, mia, epochs=3)
+    assert mia.records()["entropy"][:90].is_monotonic_decreasing
+
+
+def test_looking_at_other_weights_changes_neither_reports_nor_ranks(make_model, blobs):
+    mia, model = MIACallback(*blobs), make_model()
+    fit(model, blobs, mia, epochs=5)
+    before, count, held = mia.records(), len(mia.reports), model.get_weights()
+    for factor in (0.1, 3.0, -1.0):
+        model.set_weights([factor * w for w in held])
+        assert mia.report.step is None
+        assert "on the weights the model holds now" in mia.report.notes[0]
+    model.set_weights(held)
+    pd.testing.assert_frame_equal(mia.records(), before)
+    assert len(mia.reports) == count
+    assert mia.report.step == 4
+
+
+def test_regressions_are_ranked_by_score(blobs):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    mia = MIACallback(*blobs)
+    fit(model, blobs, mia, epochs=5)
+    assert mia.records()["loss"][:90].is_monotonic_decreasing
+
+
+def test_only_weights_held_after_training_are_called_so(make_model, blobs):
+    mia = MIACallback(*blobs, every=2, attacks=Threshold("loss"))
+    fit(make_model(), blobs, mia, epochs=3)
+    assert [report.step for report in mia.reports] == [-1, 1, 2]
+    assert not any("the model holds now" in note for report in mia.reports for note in report.notes)
+
+
+def test_the_remedy_for_a_small_audit_fits_its_cause(make_model, blobs):
+    rng = np.random.default_rng(0)
+    many = rng.normal(size=(1_500, 6)), rng.integers(0, 3, 1_500)
+    remedies = {
+        "give more members and nonmembers": blobs,
+        "raise audit_size": (many, many),
+        "give more nonmembers": (many, blobs[1]),
+    }
+    for remedy, sides in remedies.items():
+        with pytest.warns(AuditWarning) as caught:
+            fit(make_model(), blobs, MIACallback(*sides, audit_size=60), epochs=1)
+        assert any(remedy in str(w.message) for w in caught)
+
+
 def test_writers_are_closed_at_the_end_and_a_second_fit_adds_to_the_run(make_model, blobs, tmp_path):
     mia = MIACallback(*blobs, log_dir=tmp_path, attacks=Threshold("loss"))
     model = make_model()
@@ -178,6 +278,7 @@ def test_averaged_weights_are_audited_at_the_end(make_model, blobs):
     assert live.step == averaged.step == 2
     assert float(live.auc) != float(averaged.auc)
     assert mia.report is averaged
+    assert "on the weights the model holds now" in averaged.notes[0]
 
 
 @pytest.mark.parametrize("as_dataset", [False, True])
@@ -319,7 +420,7 @@ def test_the_models_code_runs_at_most_twice_however_long_the_fit(make_model, blo
     fit(model, blobs, mia, epochs=6)
     model.layers[0].trainable = False
     model.set_weights([w * 0.5 for w in model.get_weights()])
-    assert mia.report.step == 5
+    assert mia.report.step is None  # other weights than those of the last epoch
     assert mia._auditor.traces == 2
 
 
@@ -402,6 +503,7 @@ def test_two_callbacks_of_one_name_are_refused(make_model, blobs):
     "reader",
     [
         lambda path: keras.callbacks.EarlyStopping("mia_auc", mode="min"),
+        lambda path: keras.callbacks.CSVLogger(path / "log.csv"),
         lambda path: keras.callbacks.ModelCheckpoint(path / "{mia_auc:.2f}.keras", monitor="loss", save_best_only=True),
     ],
 )
@@ -490,7 +592,7 @@ class Poison(keras.callbacks.Callback):
 
 def test_a_model_that_diverges_ends_in_marked_reports_and_a_warning(make_model, blobs, tmp_path):
     mia = MIACallback(*blobs, attacks=Threshold("loss"), log_dir=tmp_path)
-    with pytest.warns(AuditWarning, match="after epoch 1, loss: audit failed: .* NaN or infinite"):
+    with pytest.warns(AuditWarning, match="after epoch 2, loss: audit failed: .* NaN or infinite"):
         history = fit(make_model(), blobs, mia, Poison()).history
     assert [report.failed for report in mia.reports] == [False, False, True, True]
     assert np.isfinite(history["mia_auc"][0])
