@@ -256,12 +256,11 @@ class MIACallback(keras.callbacks.Callback):
         audit = self._auditor.run(epoch, strict=self._strict)
         self._keep(audit)
         self._scheduled_epoch = epoch
-        if self._log_values:
-            headline = audit.reports[0].estimates()
-            found = [headline[metric] for metric in _HEADLINE_METRICS] + [report.auc for report in audit.reports[1:]]
-            estimates = dict(zip(self._log_keys(), found, strict=True))
-            self._log_values = {key: _plain(estimate) for key, estimate in estimates.items()}
-            publish(self.model, estimates, epoch)
+        headline = audit.reports[0].estimates()
+        found = [headline[metric] for metric in _HEADLINE_METRICS] + [report.auc for report in audit.reports[1:]]
+        estimates = dict(zip(self._log_keys(), found, strict=True))
+        self._log_values = {key: _plain(estimate) for key, estimate in estimates.items()}
+        publish(self.model, estimates, epoch)
         self._warn_of_failures(audit)
         self._show(audit.reports, epoch)
 
