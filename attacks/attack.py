@@ -44,10 +44,6 @@ class Signals(Mapping[str, NDArray[np.float64]]):
     def __len__(self) -> int:
         return len(self._values)
 
-    @property
-    def num_records(self) -> int:
-        return next(iter(self._values.values())).shape[0] if self._values else 0
-
 
 @dataclass(frozen=True)
 class Scores:

@@ -68,7 +68,7 @@ class AuditSet:
         if usable < 1:
             raise ValueError("nonmembers is empty once the population is set aside; give more non-members.")
         candidates = drawn_nonmembers.part(0, min(size, usable))
-        watch = DuplicateWatch(candidates.records) if len(candidates.positions) else None
+        watch = DuplicateWatch(candidates.records)
         drawn_members = draw(sides[0], size, int(member_seed), _checked(watch, candidates))
         count = min(len(drawn_members.positions), len(candidates.positions))
 
@@ -76,7 +76,7 @@ class AuditSet:
         member_sample = drawn_members.part(0, count)
         kept = np.isin(candidates.positions, nonmember_sample.positions)
         self.available = drawn_members.total, drawn_nonmembers.total
-        self.warnings = _duplicate_warning(int(watch.found[kept].sum()) if watch else 0, count)
+        self.warnings = _duplicate_warning(int(watch.found[kept].sum()), count)
         self.num_members = self.num_nonmembers = count
         self.is_member: NDArray[np.bool_] = np.arange(2 * count) < count
         self.ids = _joined_ids(ids, member_sample, nonmember_sample)
@@ -112,13 +112,12 @@ def _population_share(population: Any) -> float:
     return float(population)
 
 
-def _checked(watch: DuplicateWatch | None, nonmembers: Sample) -> Any:
+def _checked(watch: DuplicateWatch, nonmembers: Sample) -> Any:
     """Looks for duplicates in every batch of members, after making sure that the two sides are comparable."""
 
     def look(batch: Records) -> None:
         _refuse_other_shapes(nonmembers.records, batch, "members")
-        if watch is not None:
-            watch(batch)
+        watch(batch)
 
     return look
 

@@ -131,7 +131,7 @@ class LeakageReport:
             value = getattr(self, spec.name)
             if spec.name == "tpr_at_fpr":
                 found |= {low_fpr_name(fpr): estimate for fpr, estimate in value.items()}
-            elif "Estimate" in str(spec.type):
+            elif "Estimate" in str(spec.type):  # by its annotation: a refused metric is None
                 found[spec.name] = value
         return found
 
