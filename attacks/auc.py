@@ -17,7 +17,7 @@ def auc(roc: RocCurve, level: float = LEVEL) -> Estimate:
     0), and where scores tie it is at least that width times half the share of tied pairs: a variance estimated from no
     or almost no disagreement says nothing. Simulated at nominal 95 % (1,500 Gaussian worlds each) it covers in at least
     .935 for 2 to 500 records a side, sides as unequal as 3 against 5,000, and AUC .5 to .99, where the plain
-    AUC ± 1.96·SE falls to .55. At equal sides and AUC near ½ it is the plain interval to the third digit.
+    AUC ± 1.96·SE falls to .43. At equal sides and AUC near ½ it is the plain interval to the third digit.
 
     Args:
       roc: the curve of the judged records.
