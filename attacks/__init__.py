@@ -8,44 +8,78 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .attack import Attack, AttackContext, FittedAttack, Scores, Signals
+    from .attack_r import AttackR, attack_r_scores
     from .audit_set import AuditSet
     from .audit_warning import AuditWarning
+    from .difficulty_calibration import DifficultyCalibration, difficulty_calibration_scores
     from .estimate import Estimate
+    from .lira import LiRA, lira_scores
     from .predictive_value import ppv
     from .report import LeakageReport
+    from .rmia import RMIA, rmia_scores, tune_rmia
     from .roc import RocCurve
+    from .shadow_assignment import balanced_assignment
+    from .shadow_classifier import ShadowClassifier
+    from .shadow_models import ShadowModels
+    from .shadow_signals import ShadowSignals
     from .threshold import Threshold
     from .trajectory import loss_iqr
 
 _HOME = {
     "Attack": "attack",
     "AttackContext": "attack",
+    "AttackR": "attack_r",
     "AuditSet": "audit_set",
     "AuditWarning": "audit_warning",
+    "DifficultyCalibration": "difficulty_calibration",
     "Estimate": "estimate",
     "FittedAttack": "attack",
     "LeakageReport": "report",
+    "LiRA": "lira",
+    "RMIA": "rmia",
     "RocCurve": "roc",
     "Scores": "attack",
+    "ShadowClassifier": "shadow_classifier",
+    "ShadowModels": "shadow_models",
+    "ShadowSignals": "shadow_signals",
     "Signals": "attack",
     "Threshold": "threshold",
+    "attack_r_scores": "attack_r",
+    "balanced_assignment": "shadow_assignment",
+    "difficulty_calibration_scores": "difficulty_calibration",
+    "lira_scores": "lira",
     "loss_iqr": "trajectory",
     "ppv": "predictive_value",
+    "rmia_scores": "rmia",
+    "tune_rmia": "rmia",
 }
 __all__ = [
+    "RMIA",
     "Attack",
     "AttackContext",
+    "AttackR",
     "AuditSet",
     "AuditWarning",
+    "DifficultyCalibration",
     "Estimate",
     "FittedAttack",
     "LeakageReport",
+    "LiRA",
     "RocCurve",
     "Scores",
+    "ShadowClassifier",
+    "ShadowModels",
+    "ShadowSignals",
     "Signals",
     "Threshold",
+    "attack_r_scores",
+    "balanced_assignment",
+    "difficulty_calibration_scores",
+    "lira_scores",
     "loss_iqr",
     "ppv",
+    "rmia_scores",
+    "tune_rmia",
 ]
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .roc import check_scores
+
+if TYPE_CHECKING:
+    from .shadow_signals import ShadowSignals
 
 SIGNAL_NAMES = ("loss", "confidence", "scaled_logit", "margin", "entropy", "modified_entropy", "correct")
 
@@ -76,10 +79,23 @@ class AttackContext:
     Attributes:
       population: the signals of records that no model trained on; None unless the attack sets `needs_population`.
       seed: for whatever is random in the attack.
+      shadows: the shadow models' signals on the audited records, in their order, and on the population; None unless the
+        attack sets `needs_shadows`.
     """
 
     population: Signals | None = None
     seed: int = 0
+    shadows: ShadowSignals | None = None
+
+    def shadow_models(self) -> ShadowSignals:
+        """The shadow models' signals.
+
+        Raises:
+          ValueError: if there are none.
+        """
+        if self.shadows is None:
+            raise ValueError("the attack compares with shadow models; give some with shadow_models=.")
+        return self.shadows
 
 
 class FittedAttack(Protocol):
@@ -93,10 +109,13 @@ class FittedAttack(Protocol):
 class Attack(Protocol):
     """A frozen description of an attack.
 
+    Further attributes that an attack may have: `needs_population` (True if it learns from records that no model trained on),
+    `needs_shadows` (True if it learns from shadow models) and `queries` (functions of a batch of inputs, deterministic, each
+    of which is asked instead of the record as it is; their answers stand on the query axis in this order). See `needs`.
+
     Attributes:
       name: what reports, log keys and TensorBoard runs call it.
       signals: the names of the signals it reads.
-      needs_population: True if it learns from records that no model trained on.
     """
 
     @property
@@ -105,11 +124,25 @@ class Attack(Protocol):
     @property
     def signals(self) -> tuple[str, ...]: ...
 
-    @property
-    def needs_population(self) -> bool: ...
-
     def fit(self, context: AttackContext) -> FittedAttack:
         """Learns from the context; the description itself stays as it is."""
+
+
+class Needs(NamedTuple):
+    """What an attack asks for beyond one model's signals; see `Attack`."""
+
+    population: bool
+    shadows: bool
+    queries: tuple[Callable[[Any], Any], ...]
+
+
+def needs(attack: Attack) -> Needs:
+    """What the attack says it needs, and otherwise nothing."""
+    return Needs(
+        bool(getattr(attack, "needs_population", False)),
+        bool(getattr(attack, "needs_shadows", False)),
+        tuple(getattr(attack, "queries", ())),
+    )
 
 
 def named_attacks(attacks: Attack | Iterable[Attack]) -> Mapping[str, Attack]:
@@ -126,8 +159,7 @@ def named_attacks(attacks: Attack | Iterable[Attack]) -> Mapping[str, Attack]:
     for attack in several:
         if isinstance(attack, type) or not isinstance(attack, Attack):
             raise TypeError(
-                f"{attack!r} is not an attack; give instances such as Threshold('loss'), with name, signals, needs_population "
-                "and fit."
+                f"{attack!r} is not an attack; give instances such as Threshold('loss'), with name, signals and fit."
             )
         name, count = check_name(attack.name), 2
         while name in named:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
+from numpy.typing import NDArray
+from scipy import special, stats
 
 from .estimate import LEVEL, Estimate, check_level
 from .roc import RocCurve
@@ -66,3 +67,15 @@ def _area_and_variance(roc: RocCurve) -> tuple[float, float, float]:
     member_variance = np.sum(members * (share_beaten - value) ** 2) / (n1 - 1)
     nonmember_variance = np.sum(nonmembers * (share_beating - value) ** 2) / (n0 - 1)
     return value, float(member_variance / n1), float(nonmember_variance / n0)
+
+
+def auc_value(scores: NDArray[np.float64], is_member: NDArray[np.bool_]) -> float:
+    """The area alone, for those who compare many: one sort, ties count one half.
+
+    Args:
+      scores: float[n], without NaN.
+      is_member: bool[n], both values present.
+    """
+    members = int(np.count_nonzero(is_member))
+    ranks = stats.rankdata(scores)
+    return float((ranks[is_member].sum() - members * (members + 1) / 2) / (members * (len(scores) - members)))

@@ -40,6 +40,10 @@ class AuditSet:
       num_members, num_nonmembers: how many there are (equal).
       available: (members, non-members) found in the sources.
       warnings: sentences about these records that change what a number means.
+      sources: (members, non-members) as they were opened, to be read again where all records are needed.
+      source_ids: the ids given, one a record of each source, or None.
+      positions: int[n], where each record stood in its source.
+      population_positions: int[z], where the records set aside stood among the non-members; empty if none were.
     Raises:
       TypeError, ValueError: on an empty side, lengths or shapes that differ, missing labels, NaN or infinite inputs,
         endless, reshuffling or one-way sources, and arguments out of range; each says what to give instead.
@@ -76,6 +80,9 @@ class AuditSet:
         member_sample = drawn_members.part(0, count)
         kept = np.isin(candidates.positions, nonmember_sample.positions)
         self.available = drawn_members.total, drawn_nonmembers.total
+        self.sources, self.source_ids = sides, ids
+        self.positions = np.concatenate([member_sample.positions, nonmember_sample.positions])
+        self.population_positions = np.empty(0, np.int64)
         self.warnings = _duplicate_warning(int(watch.found[kept].sum()), count)
         self.num_members = self.num_nonmembers = count
         self.is_member: NDArray[np.bool_] = np.arange(2 * count) < count
@@ -89,6 +96,7 @@ class AuditSet:
         if set_aside:
             rows = drawn_nonmembers.part(len(drawn_nonmembers.positions) - set_aside, len(drawn_nonmembers.positions))
             self.population = _resident(rows.records)
+            self.population_positions = rows.positions
         elif population is not None and not share:
             rows = draw(open_source(population, "population"), size, int(population_seed)).part(0, size)
             _refuse_other_shapes(member_sample.records, rows.records, "population")
@@ -96,6 +104,10 @@ class AuditSet:
 
     def __len__(self) -> int:
         return len(self.is_member)
+
+    def describe(self, rows: NDArray[np.intp]) -> str:
+        """Names some of the audited records in a sentence."""
+        return describe_records(rows, self.is_member, self.ids)
 
     def __repr__(self) -> str:
         return (

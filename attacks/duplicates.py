@@ -36,6 +36,22 @@ class DuplicateWatch:
                     self.found[match] = _same(tuple(self._wanted.take(match)), tuple(batch.take(row)))
 
 
+def matching_rows(wanted: Records, records: Records) -> NDArray[np.int64]:
+    """int[n], for each wanted record the first row of `records` that equals it, inputs and label; −1 where none does."""
+    hashes = record_hashes(tuple(records))
+    order = np.argsort(hashes, kind="stable")
+    asked = record_hashes(tuple(wanted))
+    first = np.searchsorted(hashes[order], asked, "left")
+    found = np.full(len(asked), -1, np.int64)
+    for index, start in enumerate(first):
+        while start < len(order) and hashes[order[start]] == asked[index]:
+            if _same(tuple(wanted.take(index)), tuple(records.take(order[start]))):
+                found[index] = order[start]
+                break
+            start += 1
+    return found
+
+
 def record_hashes(records: Any) -> NDArray[np.uint64]:
     """uint64[n], equal for equal records (64-bit and 32-bit floats of the same value included), of a nest of arrays."""
     leaves = tf.nest.flatten(records)

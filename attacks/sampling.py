@@ -54,7 +54,7 @@ def draw(source: RecordSource, size: int, seed: int, watch: Callable[[Records], 
     keys, positions = np.empty(0), np.empty(0, np.int64)
     total, limit = 0, np.inf
     shapes: set[tuple[Any, ...]] = set()
-    for batch in _untouched(source):
+    for batch in untouched(source):
         shapes.add(tuple(leaf.shape[1:] for leaf in tf.nest.flatten(tuple(batch))))
         if len(shapes) > 1:
             raise ValueError(
@@ -77,7 +77,7 @@ def draw(source: RecordSource, size: int, seed: int, watch: Callable[[Records], 
     return Sample(kept[0], positions, total)
 
 
-def _untouched(source: RecordSource) -> Iterator[Records]:
+def untouched(source: RecordSource) -> Iterator[Records]:
     """Reads the source and leaves the global random states as they were, even if the user's own reader draws from them.
 
     They belong to the training that is about to start.

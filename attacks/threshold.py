@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ class Threshold:
 
     signal: str = "loss"
     name: str = ""
-    needs_population: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         if self.signal not in SIGNAL_NAMES:

@@ -6,23 +6,36 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy_callbacks.attacks.attack import Attack, AttackContext, Scores, Signals, named_attacks
+from privacy_callbacks.attacks.attack import Attack, AttackContext, Scores, Signals, named_attacks, needs
 from privacy_callbacks.attacks.auc import auc
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.audit_warning import AuditWarning
-from privacy_callbacks.attacks.compiled_pass import SignalPass
+from privacy_callbacks.attacks.compiled_pass import Queries, SignalPass
+from privacy_callbacks.attacks.lira import LiRA
 from privacy_callbacks.attacks.low_fpr import nonmembers_needed
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
+from privacy_callbacks.attacks.rmia import RMIA
+from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.threshold import Threshold
 
 HEADLINE_FPR = 0.01
 NULL_CHECK_ERROR = 0.01
+
+# What shadow models answered, by the queries they were asked; or why they cannot.
+ShadowAnswers = Mapping[Queries, ShadowSignals]
+
+
+class ShadowRequest(NamedTuple):
+    """Names of signals to ask shadow models for: on the audited records, on the population."""
+
+    names: tuple[str, ...]
+    population_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -32,16 +45,18 @@ class Audit:
     Attributes:
       step: the epoch it belongs to; −1 = before training, None = outside of any.
       reports: one an attack, the headline's first.
-      scores: by attack, for those that succeeded.
+      scores: by attack, for those that succeeded: float[n], NaN for records that the attack could not score.
       loss: float[n], minus each record's loss; None if the model gave no finite outputs.
       fingerprint: of the weights it speaks of.
+      postponed: attacks that wait for shadow models; their reports say so.
     """
 
     step: int | None
     reports: tuple[LeakageReport, ...]
-    scores: Mapping[str, Scores]
+    scores: Mapping[str, NDArray[np.float64]]
     loss: NDArray[np.float64] | None
     fingerprint: str
+    postponed: frozenset[str] = frozenset()
 
 
 class Auditor:
@@ -50,8 +65,9 @@ class Auditor:
     Args:
       model, audit_set, loss, batch_size: see `SignalPass`.
       attacks: instances of attacks, the headline first; None = a threshold on each signal that fits the model's head,
-        the loss first.
+        the loss first, and with shadow models LiRA and (for classifiers) RMIA.
       seed: for halves, permutations and whatever is random in an attack.
+      with_shadows: True if there will be shadow models.
     Attributes:
       attacks: by name.
       warnings: sentences about the experiment; they go into every report.
@@ -68,19 +84,25 @@ class Auditor:
         loss: Any = None,
         batch_size: int | None = None,
         seed: int = 0,
+        with_shadows: bool = False,
     ) -> None:
         self._pass = SignalPass(model, audit_set, loss, batch_size)
         self._model, self._audit_set, self._seed = model, audit_set, seed
         if attacks is None:
-            attacks = [Threshold(name) for name in self._pass.head.signals]
+            attacks = _default_attacks(self._pass.head.signals, with_shadows)
         self.attacks = named_attacks(attacks)
-        wanted = [name for attack in self.attacks.values() for name in attack.signals]
+        without = [name for name, attack in self.attacks.items() if needs(attack).shadows and not with_shadows]
+        if without:
+            raise ValueError(f"attack {without[0]!r} compares with shadow models; give shadow_models=16, say.")
         # The loss is always kept: its course over the epochs ranks the members at risk.
-        self._signals = tuple(dict.fromkeys(["loss", *wanted]))
+        self._wanted: dict[Queries, tuple[str, ...]] = {(): ("loss",)}
+        for attack in self.attacks.values():
+            asked = needs(attack).queries
+            self._wanted[asked] = tuple(dict.fromkeys([*self._wanted.get(asked, ()), *attack.signals]))
         self.warnings = [*audit_set.warnings, *_too_few_records(audit_set), *_own_training(model, loss)]
         # Asked once now, so that whatever does not fit is refused before training.
-        self._first: tuple[str, Signals] | None = (fingerprint(model), self._pass.signals(self._signals))
-        self._context()
+        self._first: tuple[str, dict[Queries, Signals]] | None = (fingerprint(model), self._answers())
+        self._populations()
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -98,36 +120,106 @@ class Auditor:
         """How often the model's Python code has run."""
         return self._pass.traces
 
-    def run(self, step: int | None, strict: bool = False, notes: tuple[str, ...] = ()) -> Audit:
+    @property
+    def shadow_requests(self) -> Mapping[Queries, ShadowRequest]:
+        """What shadow models must be asked for; empty if no attack wants to know."""
+        asking = [(needs(attack), attack.signals) for attack in self.attacks.values() if needs(attack).shadows]
+        found: dict[Queries, ShadowRequest] = {}
+        for wish, names in asking:
+            known = found.get(wish.queries, ShadowRequest((), ()))
+            further = names if wish.population else ()
+            found[wish.queries] = ShadowRequest(
+                tuple(dict.fromkeys([*known.names, *names])), tuple(dict.fromkeys([*known.population_names, *further]))
+            )
+        return found
+
+    def run(
+        self,
+        step: int | None,
+        strict: bool = False,
+        notes: tuple[str, ...] = (),
+        shadows: ShadowAnswers | Exception | None = None,
+    ) -> Audit:
         """Audits the model with the weights it holds now.
 
         Args:
           step: what to write into the reports.
           strict: raise what goes wrong; otherwise it marks the reports of the attacks concerned.
           notes: sentences for the reports.
+          shadows: what shadow models answer at this stage of training, why they cannot, or None if they are not there yet.
         """
         weights = fingerprint(self._model)
         try:
-            signals = self._signals_now(weights)
-            context = self._context()
+            answers = self._answers_now(weights)
+            populations = self._populations()
         except Exception as error:
             if strict:
                 raise
             return Audit(step, tuple(self._failed(name, error, step) for name in self.attacks), {}, None, weights)
         reports: list[LeakageReport] = []
-        scores: dict[str, Scores] = {}
+        scores: dict[str, NDArray[np.float64]] = {}
         for name, attack in self.attacks.items():
             try:
-                found = Scores(attack.fit(context).score(signals), self._audit_set.is_member, self._audit_set.ids)
-                reports.append(self._judged(name, found, step, notes))
+                wish = needs(attack)
+                if wish.shadows and shadows is None:
+                    reports.append(self._postponed(name, step))
+                    continue
+                if wish.shadows and isinstance(shadows, Exception):
+                    raise shadows
+                known = shadows[wish.queries] if wish.shadows and isinstance(shadows, Mapping) else None
+                context = AttackContext(populations.get(wish.queries) if wish.population else None, self._seed, known)
+                found = np.asarray(attack.fit(context).score(answers[wish.queries]), dtype=np.float64)
+                reports.append(self._judged(name, found, step, notes, known))
                 scores[name] = found
             except Exception as error:
                 if strict:
                     raise
                 reports.append(self._failed(name, error, step))
-        return Audit(step, tuple(reports), scores, signals["loss"][:, 0], weights)
+        postponed = frozenset(
+            name for name, attack in self.attacks.items() if needs(attack).shadows and shadows is None
+        )
+        return Audit(step, tuple(reports), scores, answers[()]["loss"][:, 0], weights, postponed)
 
-    def _judged(self, attack: str, scores: Scores, step: int | None, notes: tuple[str, ...]) -> LeakageReport:
+    def try_attacks(self, shadows: ShadowAnswers) -> None:
+        """Raises what keeps an attack from working with these shadow models, whatever they answer."""
+        for name, attack in self.attacks.items():
+            wish = needs(attack)
+            if not wish.shadows:
+                continue
+            answers = self._first[1] if self._first is not None else self._answers()
+            context = AttackContext(self._populations().get(wish.queries), self._seed, shadows[wish.queries])
+            try:
+                found = attack.fit(context).score(answers[wish.queries])
+            except ValueError as reason:
+                raise ValueError(f"attack {name!r} cannot work with these shadow models: {reason}") from reason
+            if np.isnan(found).all():
+                raise ValueError(
+                    f"attack {name!r} can score no record: none has the shadow models it compares with. Records outside of pool "
+                    "have no model that trained on them; use an offline attack, e.g. LiRA(mode='offline')."
+                )
+
+    def _judged(
+        self,
+        attack: str,
+        found: NDArray[np.float64],
+        step: int | None,
+        notes: tuple[str, ...],
+        shadows: ShadowSignals | None,
+    ) -> LeakageReport:
+        audited = self._audit_set
+        if found.shape != audited.is_member.shape:
+            raise ValueError(f"the attack gave scores of shape {found.shape} for {len(audited)} records.")
+        # Only shadow models that failed leave records without the comparison that an attack needs.
+        scored = ~np.isnan(found) if shadows is not None else np.ones(len(found), bool)
+        if not scored.all():
+            left_out = int(np.count_nonzero(~scored))
+            notes = (
+                *notes,
+                f"{left_out:,} of {len(found):,} records lack the shadow models this attack compares with.",
+            )
+        if shadows is not None:
+            notes = (*notes, f"{shadows.num_models} shadow models.", *shadows.warnings)
+        scores = Scores(found[scored], audited.is_member[scored], audited.ids[scored])
         return LeakageReport.from_scores(
             scores.values,
             scores.is_member,
@@ -138,6 +230,13 @@ class Auditor:
             notes=(*notes, *self._pass.head.notes),
         )
 
+    def _postponed(self, attack: str, step: int | None) -> LeakageReport:
+        audited = self._audit_set
+        reason = "not audited at this step: shadow models are trained after the target."
+        return failed_report(
+            attack, reason, step=step, num_members=audited.num_members, num_nonmembers=audited.num_nonmembers
+        )
+
     def _failed(self, attack: str, error: Exception, step: int | None) -> LeakageReport:
         reason = f"audit failed: {str(error).strip() or type(error).__name__}"
         audited = self._audit_set
@@ -145,16 +244,23 @@ class Auditor:
             attack, reason, step=step, num_members=audited.num_members, num_nonmembers=audited.num_nonmembers
         )
 
-    def _signals_now(self, weights: str) -> Signals:
+    def _answers_now(self, weights: str) -> dict[Queries, Signals]:
         first, self._first = self._first, None
         if first is not None and first[0] == weights:
             return first[1]
-        return self._pass.signals(self._signals)
+        return self._answers()
 
-    def _context(self) -> AttackContext:
-        asking = [attack for attack in self.attacks.values() if attack.needs_population]
-        names = tuple(dict.fromkeys(name for attack in asking for name in attack.signals))
-        return AttackContext(self._pass.population_signals(names) if asking else None, self._seed)
+    def _answers(self) -> dict[Queries, Signals]:
+        return {queries: self._pass.signals(names, queries) for queries, names in self._wanted.items()}
+
+    def _populations(self) -> dict[Queries, Signals]:
+        """The population's signals, for each kind of queries of which an attack wants to know them."""
+        wanted: dict[Queries, tuple[str, ...]] = {}
+        for attack in self.attacks.values():
+            if needs(attack).population:
+                asked = needs(attack).queries
+                wanted[asked] = tuple(dict.fromkeys([*wanted.get(asked, ()), *attack.signals]))
+        return {queries: self._pass.population_signals(names, queries) for queries, names in wanted.items()}
 
 
 def audit(
@@ -208,9 +314,18 @@ def audit_set_for(
     if nonmembers is None:
         raise ValueError("nonmembers is missing: an attack is judged by telling members from records never trained on.")
     if population is None:
-        asking = attacks is not None and any(attack.needs_population for attack in named_attacks(attacks).values())
+        asking = attacks is not None and any(needs(attack).population for attack in named_attacks(attacks).values())
         population = 1 / 3 if asking else None
     return AuditSet(members, nonmembers, population, audit_size, seed=seed)
+
+
+def _default_attacks(signals: Sequence[str], with_shadows: bool) -> list[Attack]:
+    attacks: list[Attack] = [Threshold(name) for name in signals]
+    if not with_shadows:
+        return attacks
+    if "scaled_logit" not in signals:
+        return [*attacks, LiRA(signal="loss")]
+    return [*attacks, LiRA(), RMIA()]
 
 
 def null_check(untrained: Sequence[LeakageReport]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -18,19 +18,20 @@ from privacy_callbacks.attacks.attack import Attack, check_name, named_attacks
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.audit_warning import AuditWarning
 from privacy_callbacks.attacks.compiled_pass import build_model, check_model
-from privacy_callbacks.attacks.estimate import Estimate
-from privacy_callbacks.attacks.report import LeakageReport, low_fpr_name
+from privacy_callbacks.attacks.report import LeakageReport
+from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
+from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 
-from .auditing import HEADLINE_FPR, Audit, Auditor, audit_set_for, fingerprint, null_check
-from .fit_doubts import current_fit, doubts_about_members, readers_placed_too_early
-from .published import publish, retract
+from .auditing import Audit, Auditor, ShadowAnswers, audit_set_for, fingerprint, null_check
+from .fit_doubts import FitCall, current_fit, doubts_about_members, readers_placed_too_early
+from .lockstep import Lockstep
+from .publisher import Publisher
 from .records_at_risk import records_table
-from .tensorboard_log import TensorBoardLog, check_writable
+from .tensorboard_log import check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_HEADLINE_METRICS = ("auc", "advantage", "youden_j", low_fpr_name(HEADLINE_FPR))
 BEFORE_TRAINING = -1
 _HELD_NOW = "audited on the weights the model holds now, which are not those of an audited epoch's end."
 
@@ -60,7 +61,11 @@ class MIACallback(keras.callbacks.Callback):
         `AuditSet` that holds both sides.
       nonmembers: records of the same distribution that fit never sees, in any of these forms.
       attacks: instances of attacks, the headline first; default: a threshold on each signal that fits the model's head,
-        the loss first.
+        the loss first, and with shadow models LiRA and (for classifiers) RMIA.
+      shadow_models: how many, or `ShadowModels(...)`: models of the same architecture that are trained in lockstep with fit,
+        each on half of members and non-members, for the attacks that compare with such (LiRA, RMIA, AttackR, …).
+      budget: the shadow models' training may cost so many times the target's, in time: their number is lowered once, before
+        the first epoch, by a measurement of both (so it depends on the machine). None = no bound.
       population: records that no model trains on, for attacks that need some; default: a third of the non-members, set
         aside and never judged, if an attack needs it.
       audit_size: the most records to audit on each side, drawn once; an `AuditSet` brings its own.
@@ -88,6 +93,8 @@ class MIACallback(keras.callbacks.Callback):
         nonmembers: Any = None,
         *,
         attacks: Sequence[Attack] | Attack | None = None,
+        shadow_models: ShadowModels | int | None = None,
+        budget: float | None = None,
         population: Any = None,
         audit_size: int = 2_000,
         every: int | str = 1,
@@ -107,10 +114,18 @@ class MIACallback(keras.callbacks.Callback):
             raise ValueError("name is 'val', which would overwrite Keras' own validation keys; give another.")
         if batch_size is not None:
             _whole_number("batch_size", batch_size, "of records, at least 1, or None")
+        if budget is not None and (shadow_models is None or not 0 < budget < float("inf")):
+            raise ValueError(
+                f"budget is {budget!r} with shadow_models={shadow_models!r}; give a positive number, together with shadow models."
+            )
         self.name = check_name(name)
         self.reports: list[LeakageReport] = []
         self._sides = members, nonmembers
         self._attacks = None if attacks is None else list(named_attacks(attacks).values())
+        self._shadow_models, self._budget = as_shadow_models(shadow_models), budget
+        if self._shadow_models is not None:
+            # Keras calls batch hooks only of callbacks that have one: without shadow models there is no need for it.
+            self.on_train_batch_begin = self._on_batch_begin
         self._population, self._audit_size = population, audit_size
         self._every, self._strict = every, on_error == "raise"
         self._log_dir = None if log_dir is None else os.fspath(log_dir)
@@ -118,7 +133,7 @@ class MIACallback(keras.callbacks.Callback):
         self._loss, self._batch_size = loss, batch_size
         self.audit_set: AuditSet | None = self._draw() if isinstance(members, AuditSet) else None
         self._auditor: Auditor | None = None
-        self._log: TensorBoardLog | None = None
+        self._publisher: Publisher | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -128,7 +143,8 @@ class MIACallback(keras.callbacks.Callback):
         self._losses: list[Any] = []
         self._epoch: int | None = None
         self._scheduled_epoch: int | None = None
-        self._log_values: dict[str, float] = {}
+        self._lockstep: Lockstep | None = None
+        self._epoch_of_weights: dict[str, int] = {}
         self._known_to_fail: set[str] = set()
         self._taken_keys: set[str] = set()
 
@@ -137,6 +153,8 @@ class MIACallback(keras.callbacks.Callback):
         return type(self)(
             *self._sides,
             attacks=self._attacks,
+            shadow_models=self._shadow_models,
+            budget=self._budget,
             population=self._population,
             audit_size=self._audit_size,
             every=self._every,
@@ -163,15 +181,19 @@ class MIACallback(keras.callbacks.Callback):
         if self.audit_set is None:
             self.audit_set = self._draw()
         build_model(self.model, self.audit_set.x)
-        self._auditor = Auditor(self.model, self.audit_set, self._attacks, self._loss, self._batch_size, self._seed)
-        self._log = None if self._log_dir is None else TensorBoardLog(self._log_dir, self.name)
-        retract(self.model, self._log_keys())
-        steps = (self.params or {}).get("steps")
-        self._auditor.warnings += doubts_about_members(self.audit_set.available[0], steps, fit)
-        for sentence in (*self._auditor.warnings, *readers_placed_too_early(self, self._log_keys(), fit)):
+        with_shadows = self._shadow_models is not None
+        auditor = Auditor(
+            self.model, self.audit_set, self._attacks, self._loss, self._batch_size, self._seed, with_shadows
+        )
+        self._auditor = auditor
+        auditor.warnings += doubts_about_members(self.audit_set.available[0], (self.params or {}).get("steps"), fit)
+        if self._shadow_models is not None:
+            self._lockstep = self._new_lockstep(self._shadow_models, fit)
+            auditor.warnings += self._lockstep.warnings
+        carries = self._every != "train_end"
+        self._publisher = Publisher(self.model, self.name, list(auditor.attacks), self._log_dir, carries)
+        for sentence in (*auditor.warnings, *readers_placed_too_early(self, self._publisher.keys, fit)):
             self._warn(sentence)
-        if self._every != "train_end":
-            self._log_values = dict.fromkeys(self._log_keys(), float("nan"))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._epoch is None and epoch == 0:
@@ -179,24 +201,38 @@ class MIACallback(keras.callbacks.Callback):
                 self._audit_before_training()
         self._epoch = epoch
         _TRAINED.add(self.model)
+        if self._lockstep is not None:
+            self._lockstep.on_epoch_begin()
+
+    def _on_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self._lockstep is not None:
+            self._lockstep.on_batch_begin()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        assert self._publisher is not None
         self._epoch = epoch
+        if self._lockstep is not None:
+            self._lockstep.on_epoch_end(self._warn)
         if self._every != "train_end" and (epoch + 1) % int(self._every) == 0:
             with self._training_goes_on():
                 self._audit(epoch)
         if logs is not None:
             self._warn_of_taken_keys(logs)
-            logs.update(self._log_values)
+            logs.update(self._publisher.values)
 
     def on_train_end(self, logs: Any = None) -> None:
-        with self._training_goes_on():
-            if self._epoch is not None:
-                newest = self._audit_after_training(self._epoch)
-                if self._log is not None:
-                    self._log.text(newest.reports[0], "after_training", self._epoch)
-        if self._log is not None:
-            self._log.close()
+        assert self._publisher is not None
+        try:
+            if self._lockstep is not None and self._epoch is not None:
+                self._lockstep.on_train_end(self._warn)
+            with self._training_goes_on():
+                if self._epoch is not None:
+                    newest = self._audit_after_training(self._epoch)
+                    self._publisher.text(newest.reports[0], "after_training", self._epoch)
+        finally:
+            self._publisher.close()
+            if self._lockstep is not None:
+                self._lockstep.close()
 
     # What the user asks.
 
@@ -212,6 +248,15 @@ class MIACallback(keras.callbacks.Callback):
           RuntimeError: before the first fit.
         """
         return self._newest().reports[0]
+
+    @property
+    def shadow_signals(self) -> Mapping[int, ShadowSignals]:
+        """What the shadow models answered, by audited epoch (−1 = before training); empty without shadow models.
+
+        With attacks that ask several kinds of queries, those of the first such attack.
+        """
+        answers = {} if self._lockstep is None else self._lockstep.answers
+        return {step: next(iter(several.values())) for step, several in answers.items() if several}
 
     def records(self) -> pd.DataFrame:
         """The audited records as a table: members first, most at risk on top, then non-members.
@@ -241,7 +286,12 @@ class MIACallback(keras.callbacks.Callback):
         for audit in (self._last, self._glimpse):
             if audit is not None and audit.fingerprint == weights:
                 return audit
-        self._glimpse = self._auditor.run(None, strict=self._strict, notes=(_HELD_NOW,))
+        # The weights of an audited epoch, restored, are compared with the shadow models of that epoch.
+        shadows: ShadowAnswers | Exception | None = None
+        remark: tuple[str, ...] = ()
+        if self._lockstep is not None:
+            shadows, remark = self._lockstep.known_at(self._epoch_of_weights.get(weights))
+        self._glimpse = self._auditor.run(None, strict=self._strict, notes=(_HELD_NOW, *remark), shadows=shadows)
         return self._glimpse
 
     # What one audit leads to.
@@ -249,44 +299,61 @@ class MIACallback(keras.callbacks.Callback):
     def _draw(self) -> AuditSet:
         return audit_set_for(*self._sides, self._attacks, self._population, self._audit_size, self._seed)
 
-    def _audit(self, epoch: int) -> None:
+    def _new_lockstep(self, plan: ShadowModels, fit: FitCall) -> Lockstep:
         assert self._auditor is not None
-        # Whatever fails from here on must not leave the numbers of another epoch standing.
-        self._log_values = dict.fromkeys(self._log_values, float("nan"))
-        audit = self._auditor.run(epoch, strict=self._strict)
+        assert self.audit_set is not None
+        return Lockstep(
+            plan,
+            self.model,
+            self.audit_set,
+            self._auditor,
+            fit,
+            self.params or {},
+            loss=self._loss,
+            batch_size=self._batch_size,
+            budget=self._budget,
+            strict=self._strict,
+        )
+
+    def _run(self, step: int, notes: tuple[str, ...] = ()) -> Audit:
+        assert self._auditor is not None
+        shadows = None if self._lockstep is None else self._lockstep.ask(step, self._warn)
+        return self._auditor.run(step, strict=self._strict, notes=notes, shadows=shadows)
+
+    def _audit(self, epoch: int) -> None:
+        assert self._publisher is not None
+        self._publisher.forget()
+        audit = self._run(epoch)
         self._keep(audit)
         self._scheduled_epoch = epoch
-        headline = audit.reports[0].estimates()
-        found = [headline[metric] for metric in _HEADLINE_METRICS] + [report.auc for report in audit.reports[1:]]
-        estimates = dict(zip(self._log_keys(), found, strict=True))
-        self._log_values = {key: _plain(estimate) for key, estimate in estimates.items()}
-        publish(self.model, estimates, epoch)
+        self._epoch_of_weights[audit.fingerprint] = epoch
+        self._publisher.publish(audit.reports, epoch)
         self._warn_of_failures(audit)
-        self._show(audit.reports, epoch)
 
     def _audit_before_training(self) -> None:
         assert self._auditor is not None
-        audit = self._auditor.run(BEFORE_TRAINING, strict=self._strict)
+        assert self._publisher is not None
+        audit = self._run(BEFORE_TRAINING)
         alarm = None if self._has_been_trained() else null_check(audit.reports)
         if alarm is not None:
             self._warn(alarm)
             self._auditor.warnings.append(alarm)
-            audit = self._auditor.run(BEFORE_TRAINING, strict=self._strict)
+            audit = self._run(BEFORE_TRAINING)
         self._keep(audit)
-        if self._log is not None:
-            self._log.text(audit.reports[0], "before_training", 0)
-            self._log.flush()
+        self._publisher.text(audit.reports[0], "before_training", 0)
 
     def _audit_after_training(self, epoch: int) -> Audit:
         """Of the last epoch, unless it has been audited and the weights are still the same (an averaging optimizer's are not)."""
-        assert self._auditor is not None
-        if self._last is None or self._scheduled_epoch != epoch:
-            audit = self._auditor.run(epoch, strict=self._strict)
-            self._keep(audit)
+        assert self._publisher is not None
+        waited = self._lockstep is not None and self._lockstep.waits
+        if self._last is None or self._scheduled_epoch != epoch or waited:
+            audit = self._run(epoch)
+            self._keep(audit, in_course=self._scheduled_epoch != epoch)
+            self._epoch_of_weights[audit.fingerprint] = epoch
             self._warn_of_failures(audit)
-            self._show(audit.reports, epoch)
+            self._publisher.show(audit.reports, epoch)
         elif self._last.fingerprint != fingerprint(self.model):
-            self._keep(self._auditor.run(epoch, strict=self._strict, notes=(_HELD_NOW,)), in_course=False)
+            self._keep(self._run(epoch, notes=(_HELD_NOW,)), in_course=False)
         assert self._last is not None
         return self._last
 
@@ -305,17 +372,6 @@ class MIACallback(keras.callbacks.Callback):
         if in_course and audit.loss is not None and audit.step != BEFORE_TRAINING:
             self._losses.append(audit.loss.astype(np.float32))
 
-    def _show(self, reports: Sequence[LeakageReport], epoch: int) -> None:
-        if self._log is not None:
-            for report in reports:
-                self._log.scalars(report, epoch)
-            self._log.flush()
-
-    def _log_keys(self) -> list[str]:
-        assert self._auditor is not None
-        others = list(self._auditor.attacks)[1:]
-        return [f"{self.name}_{key}" for key in (*_HEADLINE_METRICS, *(f"{attack}_auc" for attack in others))]
-
     # Manners.
 
     @contextlib.contextmanager
@@ -333,7 +389,8 @@ class MIACallback(keras.callbacks.Callback):
 
     def _warn_of_failures(self, audit: Audit) -> None:
         """Once an attack and fit; the marked reports tell the rest."""
-        failed = [report for report in audit.reports if report.failed and report.attack not in self._known_to_fail]
+        silent = self._known_to_fail | audit.postponed
+        failed = [report for report in audit.reports if report.failed and report.attack not in silent]
         epoch = (audit.step or 0) + 1
         for reason in dict.fromkeys(report.warnings[0] for report in failed):
             names = [report.attack for report in failed if report.warnings[0] == reason]
@@ -341,16 +398,13 @@ class MIACallback(keras.callbacks.Callback):
         self._known_to_fail.update(report.attack for report in failed)
 
     def _warn_of_taken_keys(self, logs: Any) -> None:
-        taken = (self._log_values.keys() & logs.keys()) - self._taken_keys
+        assert self._publisher is not None
+        taken = (self._publisher.values.keys() & logs.keys()) - self._taken_keys
         if taken:
             self._warn(
                 f"the logs hold {', '.join(sorted(taken))} already, which is overwritten; give this callback another name=."
             )
         self._taken_keys |= taken
-
-
-def _plain(estimate: Estimate | None) -> float:
-    return float("nan") if estimate is None else float(estimate)
 
 
 def _whole_number(name: str, value: Any, what: str, least: int = 1) -> int:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from privacy_callbacks.attacks.attack import Scores
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.trajectory import loss_iqr
 
@@ -20,7 +19,7 @@ _AUDITS_FOR_A_COURSE = 4
 
 
 def records_table(
-    audit_set: AuditSet, auditor: Auditor, scores: Mapping[str, Scores], losses: Sequence[NDArray[Any]]
+    audit_set: AuditSet, auditor: Auditor, scores: Mapping[str, NDArray[np.float64]], losses: Sequence[NDArray[Any]]
 ) -> pd.DataFrame:
     """One row an audited record; `MIACallback.records` describes the columns.
 
@@ -34,8 +33,8 @@ def records_table(
     if np.prod(auditor.labels.shape[1:]) == 1:
         table["label"] = auditor.labels.reshape(-1)
     for attack, found in scores.items():
-        table[attack] = found.values
-    risk = pd.Series(next(iter(scores.values())).values)
+        table[attack] = found
+    risk = pd.Series(next(iter(scores.values())))
     if losses:
         table["loss_iqr"] = loss_iqr(np.stack(losses))
         if auditor.has_classes and len(losses) >= _AUDITS_FOR_A_COURSE:

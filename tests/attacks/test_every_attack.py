@@ -1,83 +1,177 @@
 """What any attack must satisfy. Each exported attack stands in `ATTACKS`; the last test makes sure."""
 
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from gaussian_world import GaussianWorld
 
 import privacy_callbacks.attacks as package
-from privacy_callbacks.attacks import Attack, AttackContext, LeakageReport, Signals, Threshold
-from privacy_callbacks.attacks.attack import SIGNAL_NAMES, Scores, named_attacks
+from privacy_callbacks.attacks import (
+    RMIA,
+    Attack,
+    AttackContext,
+    AttackR,
+    DifficultyCalibration,
+    LeakageReport,
+    LiRA,
+    ShadowClassifier,
+    ShadowSignals,
+    Signals,
+    Threshold,
+)
+from privacy_callbacks.attacks.attack import SIGNAL_NAMES, Scores, named_attacks, needs
 
-ATTACKS = [Threshold(name) for name in SIGNAL_NAMES]
+THRESHOLDS = [Threshold(name) for name in SIGNAL_NAMES]
+WITH_SHADOWS = [
+    *(LiRA(variance=variance, name=f"lira_{variance}") for variance in ("auto", "pooled", "per_record", "student_t")),
+    LiRA("offline", name="lira_offline"),
+    RMIA(),
+    RMIA("online", name="rmia_online"),
+    RMIA(form="percentile", name="rmia_percentile"),
+    AttackR(),
+    DifficultyCalibration(),
+    ShadowClassifier(),
+]
+ATTACKS = [*THRESHOLDS, *WITH_SHADOWS]
 every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+MODELS = 16
 
 
-def score(attack, values):
+def as_signals(values):
+    """One number a record as every signal; the confidence as a log-probability that orders records alike."""
     values = np.asarray(values, float)
-    signals = Signals({name: values.reshape(len(values), -1) for name in SIGNAL_NAMES})
-    return attack.fit(AttackContext(seed=0)).score(signals)
+    values = values[..., None]
+    return {**dict.fromkeys(SIGNAL_NAMES, values), "confidence": -np.logaddexp(0, -values)}
+
+
+class World:
+    """Signals, and the context in which an attack learns."""
+
+    def __init__(self, values, shadow, trained_on, seed=0):
+        rng = np.random.default_rng(seed)
+        population, population_shadow = rng.normal(size=300), rng.normal(size=(len(shadow), 300))
+        self.signals = Signals(as_signals(values))
+        self.shadows = ShadowSignals(as_signals(shadow), trained_on, as_signals(population_shadow))
+        self.context = AttackContext(Signals(as_signals(population)), seed, self.shadows)
+
+    def score(self, attack):
+        return attack.fit(self.context).score(self.signals)
+
+
+def some_world(count=50, seed=0):
+    values, _, shadow, trained_on = GaussianWorld(1.0, 1.0).draw_with_shadows(
+        count // 2, count - count // 2, MODELS, np.random.default_rng(seed)
+    )
+    return values, shadow, trained_on
 
 
 @every_attack
 def test_it_is_an_attack(attack):
     assert isinstance(attack, Attack)
+    assert needs(attack).shadows == (attack in WITH_SHADOWS)
 
 
 @every_attack
 def test_permuting_records_permutes_scores(attack):
-    rng = np.random.default_rng(0)
-    values, order = rng.normal(size=50), rng.permutation(50)
-    np.testing.assert_array_equal(score(attack, values)[order], score(attack, values[order]))
+    values, shadow, trained_on = some_world()
+    order = np.random.default_rng(1).permutation(len(values))
+    there = World(values, shadow, trained_on).score(attack)[order]
+    back = World(values[order], shadow[:, order], trained_on[:, order]).score(attack)
+    # What learns from rows drawn by position (or tunes by sums in another order) agrees to rounding.
+    np.testing.assert_allclose(there, back, rtol=0.2 if isinstance(attack, ShadowClassifier) else 1e-9)
+
+
+@pytest.mark.parametrize("attack", WITH_SHADOWS, ids=lambda attack: attack.name)
+def test_the_order_of_shadow_models_does_not_matter(attack):
+    values, shadow, trained_on = some_world(400)
+    order = np.random.default_rng(1).permutation(MODELS)
+    if isinstance(attack, RMIA):
+        attack = replace(attack, a=0.3)  # tuning takes some of the models as surrogates
+    there = World(values, shadow, trained_on).score(attack)
+    back = World(values, shadow[order], trained_on[order]).score(attack)
+    np.testing.assert_allclose(there, back, rtol=0.2 if isinstance(attack, ShadowClassifier) else 1e-6, atol=1e-6)
 
 
 @every_attack
 def test_the_same_inputs_give_the_same_scores_and_stay_as_they_are(attack):
-    values = np.random.default_rng(1).normal(size=50)
-    kept = values.copy()
-    np.testing.assert_array_equal(score(attack, values), score(attack, values))
-    np.testing.assert_array_equal(values, kept)
+    values, shadow, trained_on = some_world()
+    kept = values.copy(), shadow.copy(), trained_on.copy()
+    first, second = (World(values, shadow, trained_on).score(attack) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    for before, after in zip(kept, (values, shadow, trained_on), strict=True):
+        np.testing.assert_array_equal(before, after)
 
 
 @every_attack
 def test_extreme_signals_stay_finite(attack):
-    assert np.isfinite(score(attack, [-1e4, 0, 1e4])).all()
+    values, shadow, trained_on = some_world()
+    values[:3] = -1e4, 0, 1e4
+    shadow[:4, 5] = 1e4
+    shadow[2:6, 6] = -1e4
+    assert np.isfinite(World(values, shadow, trained_on).score(attack)).all()
 
 
 @every_attack
 @pytest.mark.parametrize("gain", [0.0, 1.0])
 def test_the_interval_covers_one_half_without_a_leak_and_lies_above_it_with_one(attack, gain):
-    values, is_member = GaussianWorld(gain).draw(1_000, 1_000, np.random.default_rng(3))
-    auc = LeakageReport.from_scores(score(attack, values), is_member).auc
+    values, is_member, shadow, trained_on = GaussianWorld(gain).draw_with_shadows(
+        1_000, 1_000, MODELS, np.random.default_rng(3)
+    )
+    auc = LeakageReport.from_scores(World(values, shadow, trained_on).score(attack), is_member).auc
     assert auc.low <= 0.5 <= auc.high if gain == 0 else auc.low > 0.5
 
 
 @every_attack
 def test_the_gaussian_world_reaches_its_closed_form(attack):
-    world = GaussianWorld(1.0, 2.0)
-    values, is_member = world.draw(50_000, 50_000, np.random.default_rng(4))
-    assert float(LeakageReport.from_scores(score(attack, values), is_member).auc) == pytest.approx(world.auc, abs=0.006)
+    """A threshold its own; every attack with shadow models more than that, LiRA nearly the ideal."""
+    world, few = GaussianWorld(1.0, 2.0), attack in WITH_SHADOWS
+    values, is_member, shadow, trained_on = world.draw_with_shadows(
+        *((10_000, 10_000, 128) if few else (50_000, 50_000, 2)), np.random.default_rng(4)
+    )
+    auc = float(LeakageReport.from_scores(World(values, shadow, trained_on).score(attack), is_member).auc)
+    if not few:
+        assert auc == pytest.approx(world.auc, abs=0.006)
+    elif isinstance(attack, LiRA):
+        assert auc == pytest.approx(world.ideal_auc, abs=0.01)
+    elif isinstance(attack, ShadowClassifier):  # one threshold for all records, whatever the classifier
+        assert auc == pytest.approx(world.auc, abs=0.01)
+    else:
+        assert world.auc + 0.03 < auc < world.ideal_auc + 0.01
 
 
 @every_attack
 def test_swapping_members_and_nonmembers_mirrors_the_auc(attack):
-    values, is_member = GaussianWorld(1.0).draw(100, 150, np.random.default_rng(5))
-    there, back = (LeakageReport.from_scores(score(attack, values), truth).auc for truth in (is_member, ~is_member))
+    values, is_member, shadow, trained_on = GaussianWorld(1.0).draw_with_shadows(
+        100, 150, MODELS, np.random.default_rng(5)
+    )
+    scores = World(values, shadow, trained_on).score(attack)
+    there, back = (LeakageReport.from_scores(scores, truth).auc for truth in (is_member, ~is_member))
     assert float(there) == pytest.approx(1 - back)
+
+
+@pytest.mark.parametrize("attack", WITH_SHADOWS, ids=lambda attack: attack.name)
+def test_without_shadow_models_it_says_what_is_missing(attack):
+    with pytest.raises(ValueError, match="give some with shadow_models="):
+        attack.fit(AttackContext())
 
 
 def test_every_exported_attack_stands_in_the_table():
     exported = {
         value
         for name in package.__all__
-        if inspect.isclass(value := getattr(package, name)) and hasattr(value, "fit") and value is not Attack
+        if inspect.isclass(value := getattr(package, name))
+        and hasattr(value, "fit")
+        and "signals" in (*dir(value), *getattr(value, "__annotations__", ()))
+        and value is not Attack
     }
     assert exported == {type(attack) for attack in ATTACKS}
 
 
 def test_several_queries_are_averaged():
-    np.testing.assert_allclose(score(Threshold("loss"), [[1.0, 3.0], [5.0, 5.0]]), [2.0, 5.0])
+    signals = Signals({"loss": [[1.0, 3.0], [5.0, 5.0]]})
+    np.testing.assert_allclose(Threshold("loss").fit(AttackContext()).score(signals), [2.0, 5.0])
 
 
 def test_two_attacks_of_a_kind_get_names_of_their_own():
@@ -94,6 +188,16 @@ def test_two_attacks_of_a_kind_get_names_of_their_own():
         (lambda: Signals({"loss": np.zeros(3)}), ValueError, r"\(records, queries\)"),
         (lambda: Signals({"a": np.zeros((3, 1)), "b": np.zeros((2, 1))}), ValueError, "signal 'b' has shape"),
         (lambda: Scores(np.zeros(2), np.array([1, 0]), np.arange(3)), ValueError, "3 ids were given for 2 scores"),
+        (lambda: LiRA("onlin"), ValueError, "mode is 'onlin'; give one of 'online', 'offline'"),
+        (lambda: LiRA(variance="best"), ValueError, "variance is 'best'"),
+        (lambda: LiRA(signal="phi"), ValueError, "signal is 'phi'"),
+        (lambda: RMIA(a=2.0), ValueError, r"a is 2.0; give a number in \[0, 1\]"),
+        (lambda: RMIA(gamma=0), ValueError, "gamma is 0"),
+        (lambda: RMIA(form="rank"), ValueError, "form 'rank'"),
+        (lambda: AttackR("phi"), ValueError, "'phi' is not a signal"),
+        (lambda: DifficultyCalibration("phi"), ValueError, "'phi' is not a signal"),
+        (lambda: ShadowClassifier(features=("phi",)), ValueError, "features"),
+        (lambda: ShadowClassifier(classifier="svc"), TypeError, "give an instance of a scikit-learn classifier"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, error, message):

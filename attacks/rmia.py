@@ -1,0 +1,246 @@
+"""RMIA, the relative attack: is the model surer of this record than of others, each compared with what is to be expected?
+
+Assumes signals that are log-probabilities of the true label. For one target, Pr_z[r(x)/r(z) > γ] is a monotone function of
+r(x), so records are ranked by log r(x) itself, which does not saturate; the percentile is available and costs one sort,
+never a records × population matrix. Done differently from public code, on purpose: p(z) is averaged over *all* shadow
+models (all are OUT for z), not over those that give the largest values, and a missing model is masked, not zero.
+
+Source: Zarifzadeh, Liu & Shokri 2024, arXiv:2312.03262.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from .attack import AttackContext, Signals, check_name
+from .auc import auc_value
+from .shadow_assignment import complement_of
+from .shadow_signals import ShadowSignals
+from .shadow_values import shadow_values
+
+DEFAULT_A = 0.3
+_CANDIDATES = tuple(np.round(np.linspace(0, 1, 11), 1))
+# Tuning averages over so many surrogate targets: one alone is noisy, more change little.
+_SURROGATES = 4
+
+
+def rmia_scores(
+    target: ArrayLike,
+    shadow: ArrayLike,
+    trained_on: ArrayLike,
+    population_target: ArrayLike | None = None,
+    population_shadow: ArrayLike | None = None,
+    mode: str = "offline",
+    a: float = DEFAULT_A,
+    gamma: float = 1.0,
+    form: str = "log_ratio",
+) -> NDArray[np.float64]:
+    """How much surer the target is of each record than the world at large, p_θ(x) / p(x).
+
+    Axes: n records, q queries a record, m shadow models, z population records.
+
+    Args:
+      target: float[n] or [n, q], log-probability that the target gives to the true label.
+      shadow: float[m, n] or [m, n, q], the shadow models'.
+      trained_on: bool[m, n].
+      population_target: float[z] (or [z, q]), the same of records that no model trained on; only for the percentile.
+      population_shadow: float[m, z] (or [m, z, q]).
+      mode: p(x): "online" ½(mean_IN + mean_OUT); "offline" ½[(1 + a)·mean_OUT + 1 − a], for which no model that trained on
+        x is needed.
+      a: in [0, 1], how close IN is taken to be to OUT: 1 = alike; for "offline" and for all p(z). See `tune_rmia`.
+      gamma: above 0, the threshold on r(x)/r(z); only for the percentile.
+      form: "log_ratio": log r(x); "percentile": Pr_z[r(x)/r(z) > γ].
+    Returns:
+      float64[n], higher = more member-like; log-ratios are averaged over queries (and then compared, for the percentile).
+      NaN where a record lacks a model on a side that `mode` uses.
+    Raises:
+      ValueError: on shapes that do not fit, NaN, positive log-probabilities, arguments out of range, or a percentile without
+        population.
+    """
+    _check_options(mode, form, a, gamma)
+    values = shadow_values(target, shadow, trained_on, infinite=True)
+    _check_log_probabilities(values.target, values.shadow)
+    log_out = _log_mean(values.shadow, ~values.trained_on)
+    if mode == "online":
+        log_p = _log_of_sum(_log_mean(values.shadow, values.trained_on), log_out) - np.log(2)
+    else:
+        log_p = _offline(log_out, a)
+    log_r = _log_ratio(values.target, log_p).mean(axis=1)
+    if form == "log_ratio":
+        return log_r
+    if population_target is None or population_shadow is None:
+        raise ValueError("the percentile compares with a population; give population_target and population_shadow.")
+    never = np.zeros(np.shape(population_shadow)[:2], bool)
+    others = shadow_values(population_target, population_shadow, never, infinite=True)
+    if len(others.shadow) != len(values.shadow):
+        raise ValueError(f"population_shadow has {len(others.shadow)} models, shadow {len(values.shadow)}; give all.")
+    _check_log_probabilities(others.target, others.shadow)
+    log_r_z = _log_ratio(others.target, _offline(_log_mean(others.shadow, ~never), a)).mean(axis=1)
+    below = np.searchsorted(np.sort(log_r_z) + np.log(gamma), log_r, "left") / len(log_r_z)
+    return np.where(np.isnan(log_r), np.nan, below)
+
+
+def tune_rmia(shadow: ArrayLike, trained_on: ArrayLike, candidates: ArrayLike = _CANDIDATES) -> float:
+    """The `a` with which shadow models, each playing the target for the others, are attacked best (mean AUC).
+
+    No target, and none of its membership, is involved. A surrogate's complement is left out with it, because in a balanced
+    design the rest would otherwise betray what it had trained on.
+
+    Args:
+      shadow: float[m, n] or [m, n, q], log-probabilities of the true label.
+      trained_on: bool[m, n].
+      candidates: values of `a` to try.
+    Raises:
+      ValueError: with fewer than 4 shadow models, or on arrays as in `rmia_scores`.
+    """
+    array = np.asarray(shadow, dtype=np.float64)
+    if array.ndim not in (2, 3) or len(array) < 4:
+        raise ValueError(
+            f"shadow has shape {array.shape}; tuning needs at least 4 shadow models: one plays the target, its complement "
+            "is dropped, two remain."
+        )
+    choices = [_check_a(float(value)) for value in np.atleast_1d(np.asarray(candidates))]
+    values = shadow_values(array[0], array, trained_on, infinite=True)
+    _check_log_probabilities(values.target, values.shadow)
+    reached = np.zeros(len(choices))
+    # Odd steps, so that the surrogates are not each other's complements.
+    for surrogate in range(0, len(array), max(1, len(array) // _SURROGATES)):
+        others = np.ones(len(array), bool)
+        others[[surrogate, *(c for c in [complement_of(values.trained_on, surrogate)] if c is not None)]] = False
+        log_out = _log_mean(values.shadow[others], ~values.trained_on[others])
+        scored = ~np.isnan(log_out).any(axis=1)
+        truth = values.trained_on[surrogate, scored]
+        if truth.all() or not truth.any():
+            continue
+        for index, a in enumerate(choices):
+            scores = _log_ratio(values.shadow[surrogate], _offline(log_out, a)).mean(axis=1)
+            reached[index] += auc_value(scores[scored], truth)
+    return choices[int(np.argmax(reached))]
+
+
+def _log_mean(log_p: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """log of the mean probability over the chosen models, [n, q]; NaN where there is none."""
+    counts = chosen.sum(axis=0)[:, None]
+    total = np.sum(np.exp(log_p), axis=0, where=chosen[:, :, None])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(total) - np.log(counts)
+    small = (total < 1e-290) & (counts > 0)
+    if small.any():  # probabilities that underflow: rare, and worth the slower way
+        masked = np.where(chosen[:, :, None], log_p, -np.inf)
+        with np.errstate(divide="ignore"):
+            logs = np.where(small, special.logsumexp(masked, axis=0) - np.log(counts), logs)
+    return np.where(counts > 0, logs, np.nan)
+
+
+def _offline(log_out: NDArray[np.float64], a: float) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        return _log_of_sum(np.log1p(a) + log_out, np.log(1 - a)) - np.log(2)
+
+
+def _log_of_sum(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`logaddexp`, silent about NaN, which marks records without a model."""
+    with np.errstate(invalid="ignore"):
+        return np.logaddexp(left, right)
+
+
+def _log_ratio(log_p_target: NDArray[np.float64], log_p: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore"):
+        ratio = log_p_target - log_p
+    # 0/0: neither the target nor any shadow model gives the label a chance; that says nothing about membership.
+    return np.where(np.isneginf(log_p_target) & np.isneginf(log_p), 0.0, ratio)
+
+
+def _check_options(mode: str, form: str, a: float, gamma: float) -> None:
+    if mode not in ("online", "offline") or form not in ("log_ratio", "percentile"):
+        raise ValueError(
+            f"mode is {mode!r} and form {form!r}; give 'online' or 'offline', 'log_ratio' or 'percentile'."
+        )
+    _check_a(a)
+    if not 0 < gamma < np.inf:
+        raise ValueError(f"gamma is {gamma!r}; give a positive number.")
+
+
+def _check_a(a: float) -> float:
+    if not 0 <= a <= 1:
+        raise ValueError(f"a is {a!r}; give a number in [0, 1].")
+    return a
+
+
+def _check_log_probabilities(*arrays: NDArray[np.float64]) -> None:
+    highest = max(float(array.max()) for array in arrays)
+    if highest > 1e-6:
+        raise ValueError(
+            f"a log-probability is {highest:.4g}, above 0; RMIA takes log-probabilities of the true label."
+        )
+
+
+@dataclass(frozen=True)
+class RMIA:
+    """The relative membership inference attack.
+
+    Args:
+      mode: "offline" (OUT models only) or "online".
+      a: for the offline form of p(x); None = tuned on shadow models, from four of them on, else 0.3.
+      gamma: for the percentile.
+      form: "log_ratio", or "percentile", which asks for a population.
+      name: what to call the attack.
+    Raises:
+      ValueError: on arguments out of range.
+    Source: Zarifzadeh et al. 2024, arXiv:2312.03262.
+    """
+
+    mode: str = "offline"
+    a: float | None = None
+    gamma: float = 1.0
+    form: str = "log_ratio"
+    name: str = "rmia"
+    signals: tuple[str, ...] = ("confidence",)
+    needs_shadows: bool = True
+
+    def __post_init__(self) -> None:
+        _check_options(self.mode, self.form, DEFAULT_A if self.a is None else self.a, self.gamma)
+        check_name(self.name)
+
+    @property
+    def needs_population(self) -> bool:
+        """True for the percentile."""
+        return self.form == "percentile"
+
+    def fit(self, context: AttackContext) -> FittedRMIA:
+        """Tunes `a`, on shadow models alone."""
+        shadows = context.shadow_models()
+        a = self.a
+        if a is None:
+            enough = shadows.num_models >= 4
+            a = tune_rmia(shadows["confidence"], shadows.trained_on) if enough else DEFAULT_A
+        return FittedRMIA(self, a, shadows, context.population)
+
+
+@dataclass(frozen=True)
+class FittedRMIA:
+    """RMIA with its `a` chosen."""
+
+    attack: RMIA
+    a: float
+    shadows: ShadowSignals
+    population: Signals | None
+
+    def score(self, signals: Signals) -> NDArray[np.float64]:
+        """float64[n] for the records whose shadow signals it was fitted with; NaN where shadow models are missing."""
+        population = None if self.population is None else self.population["confidence"]
+        known = self.shadows.population
+        return rmia_scores(
+            signals["confidence"],
+            self.shadows["confidence"],
+            self.shadows.trained_on,
+            population,
+            None if known is None else known["confidence"],
+            self.attack.mode,
+            self.a,
+            self.attack.gamma,
+            self.attack.form,
+        )

@@ -1,0 +1,124 @@
+"""The first shadow-model attack: a classifier learns, from shadow models, what a trained-on record looks like.
+
+It is fitted on the shadow models' answers alone, where IN and OUT are known, and then applied to the target's: no
+membership of the target's records is used. Source: Shokri et al. 2017, arXiv:1610.05820.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .attack import SIGNAL_NAMES, AttackContext, Signals, check_name
+from .shadow_signals import ShadowSignals
+
+_FEATURES = ("loss", "scaled_logit", "margin", "entropy", "modified_entropy", "correct")
+
+
+@dataclass(frozen=True)
+class ShadowClassifier:
+    """Any scikit-learn classifier, fitted on the shadow models' answers to records they did and did not train on.
+
+    Args:
+      classifier: an unfitted scikit-learn classifier with `predict_proba` or `decision_function`; it is cloned. None = a
+        logistic regression. A `random_state` parameter that is None is set from the audit's seed.
+      features: the signals it sees.
+      max_rows: at most so many (model, record) answers are learned from, half of them IN; drawn with the audit's seed.
+      name: what to call the attack.
+    Raises:
+      TypeError: if it is no scikit-learn classifier.
+      ValueError: on unknown signals, or too few rows.
+    Source: Shokri et al. 2017, arXiv:1610.05820.
+    """
+
+    classifier: Any = None
+    features: tuple[str, ...] = _FEATURES
+    max_rows: int = 20_000
+    name: str = "shadow_classifier"
+    needs_shadows: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.features if name not in SIGNAL_NAMES]
+        if unknown or not self.features:
+            raise ValueError(f"features {unknown or 'is empty'}; choose from {', '.join(SIGNAL_NAMES)}.")
+        if self.max_rows < 2:
+            raise ValueError(f"max_rows is {self.max_rows}; give at least 2.")
+        needed = ("fit", "get_params")
+        if self.classifier is not None and (
+            isinstance(self.classifier, type) or not all(hasattr(self.classifier, name) for name in needed)
+        ):
+            raise TypeError(f"classifier is {self.classifier!r}; give an instance of a scikit-learn classifier.")
+        if self.classifier is not None and not (
+            hasattr(self.classifier, "predict_proba") or hasattr(self.classifier, "decision_function")
+        ):
+            raise TypeError(
+                f"{self.classifier!r} has neither predict_proba nor decision_function, so it cannot rank records "
+                "(an SVC has decision_function)."
+            )
+        check_name(self.name)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signals it reads."""
+        return tuple(self.features)
+
+    def fit(self, context: AttackContext) -> FittedClassifier:
+        """Fits the classifier on the shadow models' answers.
+
+        Raises:
+          ValueError: if the shadow models trained on all records or on none.
+        """
+        from sklearn.base import clone
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        shadows = context.shadow_models()
+        rows, is_in = self._rows(shadows, context.seed)
+        classifier = clone(self.classifier) if self.classifier is not None else LogisticRegression(max_iter=1_000)
+        unset = [
+            key for key, value in classifier.get_params().items() if key.endswith("random_state") and value is None
+        ]
+        classifier.set_params(**dict.fromkeys(unset, context.seed))
+        limits = _finite_range(rows)
+        model = make_pipeline(StandardScaler(), classifier).fit(np.clip(rows, *limits), is_in)
+        return FittedClassifier(self.signals, model, limits)
+
+    def _rows(self, shadows: ShadowSignals, seed: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """float[rows, features] and bool[rows], as many IN as OUT."""
+        rng = np.random.default_rng(seed)
+        is_in = shadows.trained_on.ravel()
+        sides = np.flatnonzero(is_in), np.flatnonzero(~is_in)
+        most = min(self.max_rows // 2, *(len(side) for side in sides))
+        if most < 1:
+            raise ValueError("the shadow models trained on all audited records or on none; there is nothing to learn.")
+        chosen = np.concatenate([rng.choice(side, most, replace=False) for side in sides])
+        flat = [shadows[name].mean(axis=2, dtype=np.float64).ravel()[chosen] for name in self.features]
+        return np.stack(flat, axis=1), is_in[chosen]
+
+
+def _finite_range(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The lowest and highest finite value of each feature: an infinite one counts as the most extreme seen."""
+    finite = np.isfinite(rows)
+    low = np.min(rows, axis=0, where=finite, initial=np.inf)
+    high = np.max(rows, axis=0, where=finite, initial=-np.inf)
+    return np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
+
+
+@dataclass(frozen=True)
+class FittedClassifier:
+    """The fitted classifier and the range of each feature that it has seen."""
+
+    features: tuple[str, ...]
+    model: Any
+    limits: tuple[NDArray[np.float64], NDArray[np.float64]]
+
+    def score(self, signals: Signals) -> NDArray[np.float64]:
+        """float[n]: log-odds (or the classifier's decision function) that a model trained on the record."""
+        rows = np.clip(np.stack([signals[name].mean(axis=1) for name in self.features], axis=1), *self.limits)
+        if hasattr(self.model, "decision_function"):
+            return np.asarray(self.model.decision_function(rows), dtype=np.float64)
+        return np.asarray(self.model.predict_proba(rows)[:, list(self.model.classes_).index(True)], dtype=np.float64)

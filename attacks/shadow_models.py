@@ -1,0 +1,154 @@
+"""The description of a fleet of shadow models: how many, on what, trained how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .shadow_assignment import balanced_assignment
+from .shadow_signals import ShadowSignals
+
+SCHEDULES = ("lockstep", "train_end")
+
+
+@dataclass(frozen=True)
+class ShadowModels:
+    """Models of the target's architecture, trained as the target is, each on half of the records.
+
+    Every record is IN for exactly half of them, in complementary pairs, so that for each record there are models that did and
+    models that did not train on it. They start from weights of their own, drawn from `seed`, and never see the target's.
+    Architecture, optimizer, learning-rate schedule, loss, augmentation layers and epochs are taken from the compiled target.
+
+    Args:
+      num_models: an even number.
+      pool: records to deal out, (x, y) in any form that `AuditSet` takes; audited records that are not among them are OUT for
+        every model (use offline attacks). None = the audit's members and non-members, less its population.
+      batch_size: of a training step; None = the target's, where it can be told.
+      epochs: for training outside of a `fit`; in a callback the fleet trains as many as the target.
+      class_weight: as for `fit`.
+      augment: what `fit`'s data pipeline did to the inputs of a batch: a Keras layer, or a function (x, seed) -> x with an
+        int32[2] seed for `tf.random.stateless_*`. Augmentation layers within the model need no mention.
+      engine: "compiled" (a whole epoch as one graph), "xla" (the same compiled with XLA), "fit" (for models with a train_step of
+        their own), or "auto": whichever a measurement before training finds fastest. Engines round differently: name one where
+        runs must agree to the last digit.
+      schedule: "lockstep": an epoch of the fleet after each epoch of the target; "train_end": all after its training.
+      seed: decides halves, weights, random layers and the order of training.
+      model_fn: makes a new model, for models that cannot be cloned from their configuration.
+      memory_limit: bytes of shadow models to hold in memory; those beyond wait in temporary files.
+    Raises:
+      ValueError: on numbers out of range, or an unknown engine or schedule.
+    Source: Shokri et al. 2017, arXiv:1610.05820; Carlini et al. 2022, arXiv:2112.03570 (each record in half of the models).
+    """
+
+    num_models: int = 16
+    pool: Any = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    class_weight: Mapping[int, float] | None = None
+    augment: Any = None
+    engine: str = "auto"
+    schedule: str = "lockstep"
+    seed: int = 0
+    model_fn: Callable[[], Any] | None = None
+    memory_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        _whole("num_models", self.num_models, 2)
+        if self.num_models % 2:
+            raise ValueError(
+                f"num_models is {self.num_models}; give an even number: each record is IN for exactly half of the models."
+            )
+        for name in ("batch_size", "epochs", "memory_limit"):
+            if getattr(self, name) is not None:
+                _whole(name, getattr(self, name), 1)
+        _whole("seed", self.seed, 0)
+        if self.engine not in ("auto", "compiled", "xla", "fit"):
+            raise ValueError(f"engine is {self.engine!r}; give 'auto', 'compiled', 'xla' or 'fit'.")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule is {self.schedule!r}; give 'lockstep' or 'train_end'.")
+        if self.model_fn is not None and not callable(self.model_fn):
+            raise ValueError(
+                f"model_fn is {self.model_fn!r}; give a function of no arguments that returns a new model."
+            )
+
+    def fit(
+        self,
+        model: Any,
+        x: Any,
+        y: Any,
+        groups: ArrayLike | None = None,
+        *,
+        signals: tuple[str, ...] | None = None,
+        queries: tuple[Callable[[Any], Any], ...] = (),
+        population: Any = None,
+        loss: Any = None,
+        verbose: int = 1,
+    ) -> ShadowSignals:
+        """Trains the fleet on halves of these records and asks it about all of them.
+
+        Args:
+          model: the compiled target; only its architecture and compilation are read.
+          x, y: the records, n of them: the target's training set and as many that it never saw, say.
+          groups: [n], records of one group (owner) are IN or OUT together.
+          signals: names of signals; None = all that fit the model's head.
+          queries: functions of a batch of inputs, each asked instead of the records themselves.
+          population: further records (x, y) to ask about, that no model is trained on.
+          loss: to take the loss signal from, instead of the compiled one.
+          verbose: 0 = silent, 1 = a progress bar.
+        Returns:
+          The signals, [m, n, q], of the models that did not fail; see `ShadowSignals.warnings`.
+        Raises:
+          ValueError: without `epochs` or `batch_size`, on a model that is not compiled or cannot be cloned, and on records that
+            do not fit it.
+          RuntimeError: if every shadow model fails.
+        """
+        from .fleet_training import train_alone
+
+        return train_alone(self, model, x, y, groups, signals, queries, population, loss, verbose)
+
+    def assignment(self, num_records: int, groups: ArrayLike | None = None) -> NDArray[np.bool_]:
+        """bool[m, p]: which model trains on which record of the pool; see `balanced_assignment`."""
+        return balanced_assignment(self.num_models, num_records, self.seed, groups)
+
+    def reduced_to(self, num_models: int) -> ShadowModels:
+        """The same with fewer models."""
+        return replace(self, num_models=num_models)
+
+
+def as_shadow_models(given: ShadowModels | int | None) -> ShadowModels | None:
+    """What users give as `shadow_models=`.
+
+    Raises:
+      TypeError: if it is neither a number nor a `ShadowModels`.
+    """
+    if given is None or isinstance(given, ShadowModels):
+        return given
+    if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
+        return ShadowModels(int(given))
+    raise TypeError(f"shadow_models is {given!r}; give how many, or ShadowModels(...).")
+
+
+def inferred_batch_size(num_records: int, steps: int | None) -> int | None:
+    """The batch size that makes `steps` of one pass over the records, the roundest if several do; None if none does."""
+    if not steps or num_records < 1:
+        return None
+    if steps == 1:
+        return num_records
+    # ⌈n/b⌉ = steps with the last batch kept, ⌊n/b⌋ = steps with it dropped.
+    kept = range(-(-num_records // steps), -(-num_records // (steps - 1)))
+    dropped = range(num_records // (steps + 1) + 1, num_records // steps + 1)
+    for sizes in (kept, dropped):
+        for step in (32, 64, 16, 100, 50, 8, 10, 4, 2, 1):
+            round_ones = [size for size in sizes if size % step == 0]
+            if round_ones:
+                return round_ones[0]
+    return None
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} is {value!r}; give a whole number, at least {least}.")

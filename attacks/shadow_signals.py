@@ -1,0 +1,112 @@
+"""Many models' answers, and who saw what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .attack import Signals
+from .shadow_assignment import check_trained_on, complement_of
+
+
+class ShadowSignals(Mapping[str, NDArray[np.float32]]):
+    """The shadow models' answers: name → float32[m, n, q], all of one shape; higher = more member-like. Read-only.
+
+    Axes: m shadow models, n audited records, q queries a record, z population records.
+
+    Args:
+      values: the signals by name.
+      trained_on: bool[m, n], True where a model trained on a record (IN), False where it did not (OUT).
+      population: the signals of records that no model trained on: name → float[m, z, q]; None = none.
+      warnings: sentences about the shadow models that change what a number means.
+    Attributes:
+      trained_on: as given.
+      population: as given, read-only.
+      warnings: as given.
+    Raises:
+      ValueError: on shapes that do not fit each other.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, ArrayLike],
+        trained_on: ArrayLike,
+        population: Mapping[str, ArrayLike] | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        self.warnings = tuple(warnings)
+        self._values = _one_shape(values, "signal")
+        if not self._values:
+            raise ValueError("values is empty; give at least one signal.")
+        models, records = next(iter(self._values.values())).shape[:2]
+        self.trained_on = check_trained_on(trained_on, models, records)
+        self.trained_on.flags.writeable = False
+        self.population: Mapping[str, NDArray[np.float32]] | None = None
+        if population is not None:
+            self.population = _one_shape(population, "population signal")
+            if any(len(array) != models for array in self.population.values()):
+                raise ValueError(f"the population's signals must have one row for each of the {models} shadow models.")
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        shape = next(iter(self._values.values())).shape
+        return f"ShadowSignals({', '.join(self)}: {shape[0]} models × {shape[1]:,} records × {shape[2]} queries)"
+
+    @property
+    def num_models(self) -> int:
+        """m."""
+        return len(self.trained_on)
+
+    def of_models(self, chosen: ArrayLike) -> ShadowSignals:
+        """These shadow models alone (indices or a mask)."""
+        rows = np.asarray(chosen)
+        population = self.population
+        return ShadowSignals(
+            {name: array[rows] for name, array in self._values.items()},
+            self.trained_on[rows],
+            None if population is None else {name: array[rows] for name, array in population.items()},
+            self.warnings,
+        )
+
+    def with_warnings(self, warnings: tuple[str, ...]) -> ShadowSignals:
+        """The same signals, with these sentences."""
+        return ShadowSignals(self._values, self.trained_on, self.population, warnings)
+
+    def as_target(self, model: int) -> tuple[Signals, NDArray[np.bool_], ShadowSignals]:
+        """Lets a shadow model play the target.
+
+        Its complement is dropped with it: in a balanced design the remaining models would otherwise tell, by being IN once
+        more or less often than half, what the removed one had trained on.
+
+        Args:
+          model: which one.
+        Returns:
+          Its signals, bool[n] whether it trained on each record, and the other models' signals.
+        """
+        others = np.ones(self.num_models, bool)
+        others[[model, *(other for other in [complement_of(self.trained_on, model)] if other is not None)]] = False
+        signals = Signals({name: array[model] for name, array in self._values.items()})
+        return signals, self.trained_on[model], self.of_models(others)
+
+
+def _one_shape(values: Mapping[str, ArrayLike], what: str) -> Mapping[str, NDArray[np.float32]]:
+    arrays: dict[str, NDArray[np.float32]] = {}
+    for name, given in values.items():
+        array = np.array(given, dtype=np.float32)
+        if array.ndim != 3 or any(array.shape != known.shape for known in arrays.values()):
+            raise ValueError(
+                f"{what} {name!r} has shape {array.shape}; give every one as (shadow models, records, queries)."
+            )
+        array.flags.writeable = False
+        arrays[name] = array
+    return arrays

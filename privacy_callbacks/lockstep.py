@@ -1,0 +1,218 @@
+"""A fleet of shadow models beside one `fit`: trained as the target is trained, asked what the target is asked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy_callbacks.attacks.audit_set import AuditSet
+from privacy_callbacks.attacks.fleet_training import EpochBar, failure_sentences, prepare
+from privacy_callbacks.attacks.shadow_engine import learning_rate_variable
+from privacy_callbacks.attacks.shadow_models import ShadowModels, inferred_batch_size
+from privacy_callbacks.attacks.shadow_pool import pool_of
+
+from .auditing import Auditor, ShadowAnswers
+from .fit_doubts import FitCall
+
+
+class Lockstep:
+    """The fleet of one fit, and what it answered.
+
+    A fleet that fails takes the attacks that need it along, not the training and not the other attacks.
+
+    Args:
+      plan: what the user wants.
+      model: the target.
+      audit_set: the records audited.
+      auditor: whose attacks ask.
+      fit: the fit that is starting, as far as it can be seen.
+      params: Keras' parameters of the fit: `epochs`, `steps`, `verbose`.
+      loss, batch_size: of the audit; see `SignalPass`.
+      budget: see `prepare`.
+      strict: raise what goes wrong with the fleet.
+    Attributes:
+      waits: True if the fleet is trained after the target.
+      answers: by step (−1 = before training), whatever was asked.
+      warnings: sentences that change what a number means.
+    Raises:
+      ValueError: if the batch size cannot be told, an attack cannot work with such shadow models, and as `prepare`.
+    """
+
+    def __init__(
+        self,
+        plan: ShadowModels,
+        model: Any,
+        audit_set: AuditSet,
+        auditor: Auditor,
+        fit: FitCall,
+        params: Mapping[str, Any],
+        *,
+        loss: Any = None,
+        batch_size: int | None = None,
+        budget: float | None = None,
+        strict: bool = False,
+    ) -> None:
+        members, steps = audit_set.available[0], params.get("steps")
+        size = _batch_size(plan, members, steps, fit)
+        plan, from_fit = _as_fit_trains(plan, fit)
+        share = _share_of_a_pass(members, steps, size)
+        prepared = prepare(
+            plan,
+            model,
+            audit_set,
+            pool_of(audit_set, plan.pool, plan.seed),
+            batch_size=size,
+            epochs=plan.epochs or params.get("epochs"),
+            share=share,
+            loss=loss,
+            ask_batch_size=batch_size,
+            budget=budget,
+        )
+        self._fleet, self._requests, self._model = prepared.fleet, auditor.shadow_requests, model
+        self.waits = plan.schedule == "train_end"
+        self._epochs, self._strict = plan.epochs, strict
+        self._verbose = int(params.get("verbose") or 0)
+        self._optimizer = model.optimizer
+        self._rates: list[float] = []
+        self._rates_of_epochs: list[NDArray[np.float32] | None] = []
+        self._failure: Exception | None = None
+        self._ended = False
+        self.warnings = [*prepared.warnings, *from_fit, *_schedule_warning(model, prepared.fleet, members, share, size)]
+        if self._verbose and prepared.engine:
+            print(f"Shadow models: {prepared.engine}")
+        # An attack that cannot work with these shadow models says so now, not after hours.
+        untrained = self._asked()
+        auditor.try_attacks(untrained)
+        self.answers: dict[int, ShadowAnswers] = {} if self.waits else {-1: untrained}
+
+    def on_epoch_begin(self) -> None:
+        """Forgets the learning rates of the epoch before."""
+        self._rates = []
+
+    def on_batch_begin(self) -> None:
+        """Notes the learning rate that the target's next step will take."""
+        rate = learning_rate_variable(self._model.optimizer)
+        if rate is not None:
+            self._rates.append(float(np.asarray(rate)))
+
+    def on_epoch_end(self, warn: Callable[[str], None]) -> None:
+        """Notes how the target was trained, and in lockstep moves the fleet on by one epoch."""
+        rates = np.array(self._rates, np.float32) if self._rates else self._rate_now()
+        self._rates_of_epochs.append(rates)
+        if not self.waits and self._failure is None:
+            with self._may_fail(warn):
+                self._train(rates, f"{self._fleet.epoch + 1}")
+
+    def on_train_end(self, warn: Callable[[str], None]) -> None:
+        """Where the fleet has waited: trains it for as many epochs as the target was trained."""
+        self._ended = True
+        if not self.waits:
+            return
+        epochs = self._epochs or len(self._rates_of_epochs)
+        with self._may_fail(warn):
+            for epoch in range(self._fleet.epoch, epochs):
+                rates = self._rates_of_epochs[min(epoch, len(self._rates_of_epochs) - 1)]
+                self._train(rates, f"{epoch + 1}/{epochs}")
+
+    def ask(self, step: int, warn: Callable[[str], None]) -> ShadowAnswers | Exception | None:
+        """What the shadow models answer at this step, asked once; why they cannot; or None if they wait for training's end."""
+        if self._failure is None and step not in self.answers and (self._ended or not self.waits):
+            with self._may_fail(warn):
+                self.answers[step] = self._asked()
+        return self.answers.get(step, self._failure)
+
+    def known_at(self, step: int | None) -> tuple[ShadowAnswers | Exception | None, tuple[str, ...]]:
+        """What they answered at this step (None or one not asked: at the last), and a remark if that is another one."""
+        if step in self.answers:
+            return self.answers[step], ()
+        if not self.answers:
+            return self._failure, ()
+        last = max(self.answers)
+        return self.answers[last], (f"the shadow models compared with are those after epoch {last + 1}.",)
+
+    def close(self) -> None:
+        """Lets the models go; what they answered stays."""
+        self._fleet.close()
+
+    def _asked(self) -> ShadowAnswers:
+        remarks = (*failure_sentences(self._fleet), *self._remarks())
+        return {
+            queries: self._fleet.signals(request.names, queries, request.population_names).with_warnings(remarks)
+            for queries, request in self._requests.items()
+        }
+
+    def _train(self, rates: NDArray[np.float32] | None, label: str) -> None:
+        self._fleet.train_epoch(rates, EpochBar(self._fleet, f"\nShadow models, epoch {label}", self._verbose))
+
+    @contextlib.contextmanager
+    def _may_fail(self, warn: Callable[[str], None]) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if self._strict:
+                raise
+            self._failure = error
+            warn(f"the shadow models failed ({type(error).__name__}: {error}); training and other attacks go on.")
+
+    def _rate_now(self) -> NDArray[np.float32] | None:
+        rate = learning_rate_variable(self._model.optimizer)
+        return None if rate is None else np.array([rate], np.float32).reshape(1)
+
+    def _remarks(self) -> list[str]:
+        remarks = []
+        rates = [rate for rates in self._rates_of_epochs if rates is not None for rate in rates]
+        if len(set(rates)) > 1:
+            remarks.append("The learning rate was changed during training; shadow models took the same, step by step.")
+        if self._model.optimizer is not self._optimizer:
+            remarks.append("The target's optimizer was replaced during training; shadow models kept the first one.")
+        return remarks
+
+
+def _batch_size(plan: ShadowModels, members: int, steps: int | None, fit: FitCall) -> int:
+    if plan.batch_size is not None:
+        return plan.batch_size
+    given = fit.arguments.get("batch_size")
+    if isinstance(given, (int, np.integer)):
+        return int(given)
+    inferred = inferred_batch_size(members, steps) if fit.arguments.get("steps_per_epoch") is None else None
+    if inferred is None:
+        raise ValueError(
+            f"the batch size cannot be told from {steps} steps an epoch and {members:,} members; give "
+            "ShadowModels(batch_size=...), the one that fit trains with."
+        )
+    return inferred
+
+
+def _as_fit_trains(plan: ShadowModels, fit: FitCall) -> tuple[ShadowModels, list[str]]:
+    """Takes over what `fit` was given, where it can be seen, and says so."""
+    sentences = []
+    weights = fit.arguments.get("class_weight")
+    if weights is not None and plan.class_weight is None:
+        plan = replace(plan, class_weight=dict(weights))
+    if fit.arguments.get("sample_weight") is not None:
+        sentences.append("fit weights records (sample_weight); shadow models are trained with all records alike.")
+    return plan, sentences
+
+
+def _share_of_a_pass(members: int, steps: int | None, batch_size: int) -> float:
+    """1 for an epoch that is a pass over the members, give or take a batch; less if `steps_per_epoch` ends it before."""
+    seen = members if steps is None else steps * batch_size
+    return 1.0 if seen > members - batch_size else seen / members
+
+
+def _schedule_warning(model: Any, fleet: Any, members: int, share: float, batch_size: int) -> list[str]:
+    optimizer = model.optimizer
+    if optimizer is None or learning_rate_variable(optimizer) is not None:
+        return []
+    ours, theirs = fleet.steps_per_epoch, -(-round(share * members) // batch_size)
+    if abs(ours - theirs) <= 0.02 * theirs:
+        return []
+    return [
+        f"the learning-rate schedule counts steps, and shadow models make {ours:,} an epoch where the target makes {theirs:,}: "
+        "theirs runs behind."
+    ]

@@ -1,0 +1,72 @@
+"""Where an audit's numbers go: Keras' epoch logs, the callbacks that decide by them, TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from privacy_callbacks.attacks.estimate import Estimate
+from privacy_callbacks.attacks.report import LeakageReport, low_fpr_name
+
+from .auditing import HEADLINE_FPR
+from .published import publish, retract
+from .tensorboard_log import TensorBoardLog
+
+_HEADLINE_METRICS = ("auc", "advantage", "youden_j", low_fpr_name(HEADLINE_FPR))
+
+
+class Publisher:
+    """One fit's log keys, and its runs in TensorBoard.
+
+    Args:
+      model: the model in training; what another fit said of it under these keys is forgotten.
+      name: the prefix of keys and tags.
+      attacks: their names, the headline's first.
+      log_dir: for TensorBoard; None = none.
+      carries: True if the keys stand in the logs from the first epoch on.
+    Attributes:
+      values: what the logs get; NaN where a number was refused, failed or is not there yet.
+    """
+
+    def __init__(self, model: Any, name: str, attacks: Sequence[str], log_dir: str | None, carries: bool) -> None:
+        others = (f"{attack}_auc" for attack in attacks[1:])
+        self.keys = [f"{name}_{key}" for key in (*_HEADLINE_METRICS, *others)]
+        self.values = dict.fromkeys(self.keys, float("nan")) if carries else {}
+        self._model = model
+        self._log = None if log_dir is None else TensorBoardLog(log_dir, name)
+        retract(model, self.keys)
+
+    def forget(self) -> None:
+        """Whatever fails from here on must not leave the numbers of another epoch standing."""
+        self.values = dict.fromkeys(self.values, float("nan"))
+
+    def publish(self, reports: Sequence[LeakageReport], epoch: int) -> None:
+        """An audit after `epoch`, everywhere."""
+        headline = reports[0].estimates()
+        found = [headline[metric] for metric in _HEADLINE_METRICS] + [report.auc for report in reports[1:]]
+        estimates = dict(zip(self.keys, found, strict=True))
+        self.values = {key: _plain(estimate) for key, estimate in estimates.items()}
+        publish(self._model, estimates, epoch)
+        self.show(reports, epoch)
+
+    def show(self, reports: Sequence[LeakageReport], epoch: int) -> None:
+        """An audit's scalars, in TensorBoard alone."""
+        if self._log is not None:
+            for report in reports:
+                self._log.scalars(report, epoch)
+            self._log.flush()
+
+    def text(self, report: LeakageReport, tag: str, step: int) -> None:
+        """A report's table, in TensorBoard alone."""
+        if self._log is not None:
+            self._log.text(report, tag, step)
+            self._log.flush()
+
+    def close(self) -> None:
+        """Closes TensorBoard's files."""
+        if self._log is not None:
+            self._log.close()
+
+
+def _plain(estimate: Estimate | None) -> float:
+    return float("nan") if estimate is None else float(estimate)

@@ -1,0 +1,169 @@
+"""RMIA against its definition, and the traps that published code falls into."""
+
+import numpy as np
+import pytest
+from scipy import special
+
+from privacy_callbacks.attacks import RMIA, AttackContext, LeakageReport, ShadowSignals, rmia_scores, tune_rmia
+
+
+def small(models=6, records=20, population=30, seed=0):
+    rng = np.random.default_rng(seed)
+    halves = rng.random((models // 2, records)) < 0.5
+    trained_on = np.stack([halves, ~halves], axis=1).reshape(models, -1)
+    log_p = lambda *shape: special.log_expit(2 * rng.normal(size=shape))  # noqa: E731
+    return log_p(records), log_p(models, records), trained_on, log_p(population), log_p(models, population)
+
+
+def naive(target, shadow, trained_on, population_target, population_shadow, mode, a, gamma):
+    """The definition: loops, probabilities, and every pair (x, z)."""
+
+    def r(log_p, own, sees):
+        out = np.mean([np.exp(value) for value, seen in zip(own, sees, strict=True) if not seen])
+        if mode == "online" and any(sees):
+            return np.exp(log_p) / (
+                0.5 * (np.mean([np.exp(v) for v, seen in zip(own, sees, strict=True) if seen]) + out)
+            )
+        return np.exp(log_p) / (0.5 * ((1 + a) * out + 1 - a))
+
+    ratios = [r(target[n], shadow[:, n], trained_on[:, n]) for n in range(len(target))]
+    never = [False] * len(shadow)
+    of_z = [r(population_target[z], population_shadow[:, z], never) for z in range(len(population_target))]
+    return np.log(ratios), np.array([np.mean([ratio / other > gamma for other in of_z]) for ratio in ratios])
+
+
+@pytest.mark.parametrize("mode", ["offline", "online"])
+@pytest.mark.parametrize("gamma", [1.0, 2.0])
+@pytest.mark.parametrize("a", [0.0, 0.3, 1.0])
+def test_both_forms_are_what_the_definition_says(mode, gamma, a):
+    arrays = small()
+    log_ratio, percentile = naive(*arrays, mode, a, gamma)
+    options = {"mode": mode, "a": a, "gamma": gamma}
+    np.testing.assert_allclose(rmia_scores(*arrays, **options), log_ratio, rtol=1e-9)
+    np.testing.assert_allclose(rmia_scores(*arrays, **options, form="percentile"), percentile)
+
+
+def test_the_percentile_orders_records_as_the_ratio_does_ties_apart():
+    arrays = small(records=200)
+    ratio, percentile = rmia_scores(*arrays), rmia_scores(*arrays, form="percentile")
+    assert (np.diff(percentile[np.argsort(ratio)]) >= 0).all()
+
+
+def test_the_log_ratio_needs_no_population():
+    arrays = small()
+    np.testing.assert_array_equal(rmia_scores(*arrays[:3]), rmia_scores(*arrays))
+
+
+def test_without_leakage_non_members_stand_at_one_half():
+    """p(z) is averaged over all models: over the largest alone it would be biased."""
+    rng = np.random.default_rng(1)
+    hard = rng.normal(size=4_000)
+    log_p = special.log_expit(hard + 0.3 * rng.normal(size=(17, 4_000)))
+    records, population = slice(0, 2_000), slice(2_000, None)
+    never = np.zeros((16, 2_000), bool)
+    scores = rmia_scores(
+        log_p[0, records], log_p[1:, records], never, log_p[0, population], log_p[1:, population], form="percentile"
+    )
+    assert scores.mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_records_that_lack_a_side_are_masked_not_zero():
+    target, shadow, trained_on, *_ = small()
+    whole = rmia_scores(target, shadow, trained_on)
+    trained_on[:, 3], trained_on[:, 5] = True, False
+    ours = rmia_scores(target, shadow, trained_on)
+    assert np.flatnonzero(np.isnan(ours)).tolist() == [3]
+    kept = np.setdiff1d(np.arange(len(target)), [3, 5])
+    np.testing.assert_array_equal(ours[kept], whole[kept])
+    online = rmia_scores(target, shadow, trained_on, mode="online")
+    assert np.flatnonzero(np.isnan(online)).tolist() == [3, 5]
+
+
+def test_probabilities_that_underflow_keep_their_order():
+    shadow = np.array([[-2_000.0, -3_000.0, -np.inf], [-2_000.0, -3_000.0, -np.inf]])
+    never = np.zeros((2, 3), bool)
+    np.testing.assert_allclose(
+        rmia_scores([-1_990.0, -2_990.0, -np.inf], shadow, never, a=1.0), [10.0, 10.0, 0.0], rtol=1e-9
+    )
+    assert rmia_scores([-np.inf, -1.0, -1.0], shadow, never)[0] == -np.inf
+
+
+def test_queries_are_averaged_as_log_ratios():
+    rng = np.random.default_rng(2)
+    target, shadow = -rng.random((5, 2)), -rng.random((4, 5, 2))
+    trained_on = np.tile([[True], [False]], (2, 5))
+    alone = [rmia_scores(target[:, q], shadow[:, :, q], trained_on) for q in (0, 1)]
+    np.testing.assert_allclose(rmia_scores(target, shadow, trained_on), np.mean(alone, axis=0))
+
+
+def worlds(gain, models, records=1_500, seed=0):
+    rng = np.random.default_rng(seed)
+    halves = rng.random((models // 2, records)) < 0.5
+    trained_on = np.stack([halves, ~halves], axis=1).reshape(models, -1)
+    hardness = 2 * rng.normal(size=records)
+    return special.log_expit(hardness + gain * trained_on + rng.normal(size=trained_on.shape)), trained_on
+
+
+@pytest.mark.parametrize("models", [4, 6, 8, 16])
+def test_a_surrogate_target_leaks_nothing_when_its_complement_is_dropped(models):
+    """Leave-one-out in a balanced design without dropping it gives AUC .37 at 4 models where nothing leaks."""
+    found = []
+    for seed in range(20):
+        log_p, trained_on = worlds(0.0, models, 500, seed)
+        shadows = ShadowSignals({"confidence": log_p[:, :, None]}, trained_on)
+        target, is_member, others = shadows.as_target(1)
+        assert others.num_models == models - 2
+        scores = rmia_scores(target["confidence"], others["confidence"], others.trained_on)
+        scored = ~np.isnan(scores)
+        found.append(float(LeakageReport.from_scores(scores[scored], is_member[scored]).auc))
+    # 20 audits of 500 records: standard error .026 / √20.
+    assert np.mean(found) == pytest.approx(0.5, abs=0.02)
+
+
+def test_tuning_finds_the_a_that_attacks_best():
+    log_p, trained_on = worlds(2.0, 16)
+    tuned = tune_rmia(log_p, trained_on)
+    rng = np.random.default_rng(5)
+    is_member = rng.random(log_p.shape[1]) < 0.5
+    fresh_log_p, fresh_trained_on = worlds(2.0, 18, seed=0)
+    reached = {}
+    for a in (0.0, 0.3, 0.6, 1.0, tuned):
+        scores = rmia_scores(fresh_log_p[0], fresh_log_p[2:], fresh_trained_on[2:], a=a)
+        reached[a] = float(LeakageReport.from_scores(scores, fresh_trained_on[0]).auc)
+    assert reached[tuned] > max(reached.values()) - 0.01
+    assert is_member.any()
+
+
+def test_with_two_shadow_models_a_is_not_tuned():
+    log_p, trained_on = worlds(1.0, 2)
+    context = AttackContext(shadows=ShadowSignals({"confidence": log_p[:, :, None]}, trained_on))
+    assert RMIA().fit(context).a == 0.3
+    assert RMIA(a=0.7).fit(context).a == 0.7
+    with pytest.raises(ValueError, match="at least 4 shadow models"):
+        tune_rmia(log_p, trained_on)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"a": -0.1}, "a is -0.1"),
+        ({"gamma": np.inf}, "gamma is inf"),
+        ({"mode": "both"}, "mode is 'both'"),
+        ({"form": "percentile"}, "give population_target and population_shadow"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        rmia_scores(*small()[:3], **options)
+
+
+def test_logits_are_not_mistaken_for_log_probabilities():
+    target, shadow, trained_on, *_ = small()
+    with pytest.raises(ValueError, match="above 0; RMIA takes log-probabilities"):
+        rmia_scores(target + 5, shadow, trained_on)
+
+
+def test_a_population_of_other_models_is_refused():
+    target, shadow, trained_on, population, population_shadow = small()
+    with pytest.raises(ValueError, match="population_shadow has 4 models, shadow 6"):
+        rmia_scores(target, shadow, trained_on, population, population_shadow[:4], form="percentile")

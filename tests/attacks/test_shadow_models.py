@@ -1,0 +1,414 @@
+"""Shadow models are trained as `fit` would train them, each from weights and on records of its own."""
+
+import random
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from privacy_callbacks.attacks import ShadowModels
+from privacy_callbacks.attacks.engine_choice import choose_engine
+from privacy_callbacks.attacks.fresh_model import FreshModels, state_variables
+from privacy_callbacks.attacks.parked_states import ParkedStates
+from privacy_callbacks.attacks.shadow_models import as_shadow_models, inferred_batch_size
+from privacy_callbacks.attacks.shadow_pool import pool_from_records
+from privacy_callbacks.attacks.training_data import TrainingData, epoch_order
+
+layers = keras.layers
+
+
+def records(count=90, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, count)
+    return (rng.normal(size=(count, 6)) + y[:, None]).astype("float32"), y
+
+
+def classifier(*more, optimizer="adam", loss="sparse_categorical_crossentropy", **arguments):
+    model = keras.Sequential([keras.Input((6,)), *more, layers.Dense(3, activation="softmax")])
+    model.compile(optimizer=optimizer, loss=loss, **arguments)
+    return model
+
+
+class OwnStep(keras.Model):
+    """A model with a train_step of its own, which remembers its steps."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.width = width
+        self.inner, self.head = layers.Dense(width), layers.Dense(3, activation="softmax")
+        self.steps = self.add_weight(shape=(), initializer="zeros", trainable=False, name="steps")
+
+    def get_config(self):
+        return {"width": self.width}
+
+    def call(self, x):
+        return self.head(self.inner(x))
+
+    def train_step(self, data):
+        self.steps.assign_add(1.0)
+        return super().train_step(data)
+
+
+def surprise(y, p):
+    return -keras.ops.log(keras.ops.sum(p * keras.ops.one_hot(keras.ops.cast(y, "int32"), 3), -1))
+
+
+def plan(models=4, **options):
+    return ShadowModels(models, **{"epochs": 2, "batch_size": 10, "engine": "compiled", **options})
+
+
+def engine_of(model, name, x, y, batch_size=10, class_weight=None, augment=None):
+    fresh = FreshModels(model, tf.constant(x), None, 0)
+    data = TrainingData.of(pool_from_records(x, y).records, batch_size, class_weight, augment)
+    return choose_engine(name, model, fresh, data, 45).engine
+
+
+MODELS = {
+    "dense": lambda: classifier(),
+    "batch norm and dropout": lambda: classifier(layers.Dense(8), layers.BatchNormalization(), layers.Dropout(0.3)),
+    "regulariser and loss of its own": lambda: classifier(
+        layers.Dense(4, kernel_regularizer="l2", activity_regularizer="l2")
+    ),
+    "momentum and clipping": lambda: classifier(optimizer=keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.5)),
+    "a user's own loss by name": lambda: classifier(loss=surprise),
+    "weight decay and ema": lambda: classifier(optimizer=keras.optimizers.AdamW(0.01, use_ema=True)),
+    "schedule": lambda: classifier(
+        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5))
+    ),
+    "a user's own loss": lambda: classifier(
+        loss=lambda y, p: -keras.ops.log(keras.ops.sum(p * keras.ops.one_hot(keras.ops.cast(y, "int32"), 3), -1))
+    ),
+    "scaled loss": lambda: classifier(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())),
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_compiled_epoch_is_an_epoch_of_fit(kind):
+    """Same start, same order, same weights: `train_on_batch` by hand against one program, remainder included."""
+    (x, y), model = records(), MODELS[kind]()
+    engine = engine_of(model, "compiled", x, y)
+    order = epoch_order(np.arange(90) % 2 == 0, (1,), 0)
+    state = engine.initial(3)
+    by_hand = FreshModels(model, tf.constant(x), None, 0).make_compiled(3)
+    for variable, value in zip(state_variables(by_hand), state, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    losses = []
+    for _ in range(2):
+        state, loss = engine.train(3, state, order, None)
+    for _ in range(2):
+        losses = []
+        for start in range(0, len(order), 10):
+            rows = order[start : start + 10]
+            losses.append(by_hand.train_on_batch(x[rows], y[rows]))
+            by_hand.reset_metrics()
+    assert loss == pytest.approx(np.mean(losses), rel=1e-4)
+    for variable, value in zip(state_variables(by_hand), state, strict=True):
+        np.testing.assert_allclose(variable.numpy(), value, rtol=2e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", ["dense", "batch norm and dropout"])
+def test_engines_agree(kind):
+    (x, y), model = records(), MODELS[kind]()
+    compiled, fit = (plan(engine=name).fit(model, x, y, verbose=0)["loss"] for name in ("compiled", "fit"))
+    # Adam enlarges rounding where gradients vanish.
+    np.testing.assert_allclose(compiled, fit, atol=1e-4 if kind == "dense" else 1e-3)
+    if kind == "dense":
+        np.testing.assert_allclose(compiled, plan(engine="xla").fit(model, x, y, verbose=0)["loss"], atol=1e-4)
+
+
+def test_auto_measures_says_what_it_found_and_agrees(capsys):
+    (x, y), model = records(), classifier()
+    auto = plan(engine="auto").fit(model, x, y, signals=("loss",))
+    printed = capsys.readouterr().out
+    for part in ("compiled", "xla", "fit", "ms a step", "Shadow models, epoch 2/2", "4/4"):
+        assert part in printed
+    np.testing.assert_allclose(auto["loss"], plan().fit(model, x, y, verbose=0)["loss"], atol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_signals_and_another_seed_others():
+    (x, y), model = records(), MODELS["batch norm and dropout"]()
+    once, again, other = (plan(seed=seed).fit(model, x, y, verbose=0) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(once["loss"], again["loss"])
+    np.testing.assert_array_equal(once.trained_on, again.trained_on)
+    assert (once["loss"] != other["loss"]).any()
+    assert (once.trained_on != other.trained_on).any()
+
+
+def test_a_shadow_model_does_not_depend_on_how_many_there_are_or_where_it_waits():
+    (x, y), model = records(), MODELS["batch norm and dropout"]()
+    few = plan(2).fit(model, x, y, signals=("loss",), verbose=0)["loss"]
+    many = plan(8).fit(model, x, y, signals=("loss",), verbose=0)["loss"]
+    parked = plan(8, memory_limit=1).fit(model, x, y, signals=("loss",), verbose=0)["loss"]
+    np.testing.assert_array_equal(few, many[:2])
+    np.testing.assert_array_equal(many, parked)
+
+
+def test_it_never_sees_the_target_nor_touches_random_states():
+    (x, y), model = records(), MODELS["batch norm and dropout"]()
+    kept = [v.numpy() for v in [*model.variables, *model.optimizer.variables]]
+    random.seed(1), np.random.seed(1), tf.random.set_seed(1)
+    before = random.getstate(), np.random.get_state()[1].copy()
+    fresh = plan().fit(model, x, y, verbose=0)
+    assert random.getstate() == before[0]
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+    for ours, theirs in zip(kept, [*model.variables, *model.optimizer.variables], strict=True):
+        np.testing.assert_array_equal(ours, theirs.numpy())
+    model.set_weights([np.full_like(w, 0.5) for w in model.get_weights()])
+    with_other_weights = plan().fit(model, x, y, verbose=0)
+    np.testing.assert_array_equal(fresh["loss"], with_other_weights["loss"])
+    assert "batch_normalization" in with_other_weights.warnings[0]
+
+
+def test_shadow_models_start_from_weights_of_their_own_even_with_fixed_seeds():
+    model = classifier(layers.Dense(4, kernel_initializer=keras.initializers.GlorotUniform(7)))
+    fresh = FreshModels(model, tf.zeros((1, 6)), None, 0)
+    one, two, one_again = (fresh.make(shadow).get_weights() for shadow in (0, 1, 0))
+    assert all((a != b).any() for a, b in zip(one[::2], two[::2], strict=True))
+    for a, b in zip(one, one_again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_each_trains_on_its_half_alone():
+    """A record that nobody trained on cannot be recited; labels are noise, so only memory tells them apart."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 6)).astype("float32"), rng.integers(0, 3, 60)
+    model = classifier(layers.Dense(64, activation="relu"), optimizer=keras.optimizers.Adam(0.02))
+    shadows = plan(epochs=60).fit(model, x, y, signals=("loss",), verbose=0)
+    own = shadows["loss"][:, :, 0]
+    assert own[shadows.trained_on].mean() > -0.1
+    assert own[~shadows.trained_on].mean() < -2
+
+
+def test_copies_of_a_record_are_in_or_out_together_as_are_groups():
+    x, y = records(40)
+    twice = np.concatenate([x, x]), np.concatenate([y, y])
+    shadows = plan().fit(classifier(), *twice, signals=("loss",), verbose=0)
+    np.testing.assert_array_equal(shadows.trained_on[:, :40], shadows.trained_on[:, 40:])
+    owners = np.arange(40) // 10
+    grouped = plan(batch_size=5).fit(classifier(), x, y, owners, signals=("loss",), verbose=0)
+    assert (grouped.trained_on.reshape(4, 4, 10) == grouped.trained_on.reshape(4, 4, 10)[:, :, :1]).all()
+    with pytest.raises(ValueError, match=r"3,.* groups were given for 40 records"):
+        plan().fit(classifier(), x, y, [1, 2, 3], verbose=0)
+
+
+def test_queries_stand_on_their_axis_and_the_population_beside():
+    (x, y), (further, labels) = records(), records(30, seed=1)
+    queries = (lambda x: x, lambda x: -x)
+    shadows = plan().fit(
+        classifier(), x, y, signals=("loss", "confidence"), queries=queries, population=(further, labels), verbose=0
+    )
+    assert shadows["loss"].shape == (4, 90, 2)
+    assert shadows.population["confidence"].shape == (4, 30, 2)
+    plain = plan().fit(classifier(), x, y, signals=("loss",), verbose=0)
+    np.testing.assert_allclose(shadows["loss"][:, :, 0], plain["loss"][:, :, 0], rtol=1e-6)
+    assert (shadows["loss"][:, :, 1] != shadows["loss"][:, :, 0]).any()
+
+
+def test_class_weights_count_as_in_fit():
+    (x, y), model = records(), classifier()
+    weights = {0: 5.0, 2: 0.1}
+    engine = engine_of(model, "compiled", x, y, class_weight=weights)
+    order, state = np.arange(40, dtype=np.int32), None
+    state, _ = engine.train(0, engine.initial(0), order, None)
+    by_hand = FreshModels(model, tf.constant(x), None, 0).make_compiled(0)
+    by_hand.fit(x[:40], y[:40], batch_size=10, shuffle=False, class_weight=weights, verbose=0)
+    for variable, value in zip(by_hand.trainable_variables, state, strict=False):
+        np.testing.assert_allclose(variable.numpy(), value, rtol=1e-4, atol=1e-6)
+    one_hot = TrainingData.of(pool_from_records(x, np.eye(3)[y]).records, 10, weights, None)
+    np.testing.assert_allclose(one_hot.weights, [weights.get(label, 1.0) for label in y])
+
+
+@pytest.mark.parametrize("engine", ["compiled", "fit"])
+def test_learning_rates_are_followed_step_by_step(engine):
+    (x, y), model = records(), classifier(optimizer=keras.optimizers.SGD(0.1))
+    trainer = engine_of(model, engine, x, y)
+    start = trainer.initial(0)
+    order = np.arange(45, dtype=np.int32)
+    still, _ = trainer.train(0, start, order, np.zeros(5, np.float32))
+    for before, after in zip(start[:2], still[:2], strict=True):
+        np.testing.assert_array_equal(before, after)
+    only_last, _ = trainer.train(0, still, order, np.array([0, 0, 0, 0, 0.1], np.float32))
+    by_hand = FreshModels(model, tf.constant(x), None, 0).make_compiled(0)
+    by_hand.train_on_batch(x[40:45], y[40:45])
+    np.testing.assert_allclose(only_last[0], by_hand.trainable_variables[0].numpy(), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "fit"])
+@pytest.mark.parametrize(
+    "augment",
+    [lambda x, seed: x + tf.random.stateless_normal(tf.shape(x), seed), layers.GaussianNoise(1.0)],
+    ids=["function", "layer"],
+)
+def test_augmentation_is_seeded_by_shadow_and_step(engine, augment):
+    (x, y), model = records(), classifier()
+    options = {"engine": engine, "augment": augment}
+    once, again = (plan(**options).fit(model, x, y, signals=("loss",), verbose=0)["loss"] for _ in range(2))
+    np.testing.assert_array_equal(once, again)
+    without = plan(engine=engine).fit(model, x, y, signals=("loss",), verbose=0)["loss"]
+    assert (once != without).any()
+    if not isinstance(augment, layers.Layer):
+        other = plan(**{**options, "engine": "fit" if engine == "compiled" else "compiled"})
+        np.testing.assert_allclose(once, other.fit(model, x, y, signals=("loss",), verbose=0)["loss"], atol=1e-3)
+
+
+def test_a_train_step_of_its_own_is_run_by_fit():
+    (x, y), model = records(), OwnStep()
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    shadows = plan(engine="auto").fit(model, x, y, signals=("loss",), verbose=0)
+    assert np.isfinite(shadows["loss"]).all()
+    with pytest.raises(ValueError, match=r"OwnStep has a train_step of its own.*engine='fit'"):
+        plan(engine="compiled").fit(model, x, y, verbose=0)
+
+
+def test_a_shadow_model_that_diverges_is_left_out_and_named():
+    x, y = records()
+    model = classifier()
+    y = np.where(np.arange(90) == 0, 2, y % 2)
+    poison = {2: float("nan")}  # whoever trains on the first record ends in NaN
+    shadows = plan(8, class_weight=poison).fit(model, x, y, signals=("entropy",), verbose=0)
+    whole = plan(8).assignment(90)
+    assert shadows.num_models == 4
+    np.testing.assert_array_equal(shadows.trained_on, whole[~whole[:, 0]])
+    assert "4 of 8 shadow models are left out: shadow model" in shadows.warnings[0]
+    assert "in epoch 1: its training loss became nan" in shadows.warnings[0]
+    with pytest.raises(RuntimeError, match="all 4 shadow models failed; the first: in epoch 1"):
+        plan(4).fit(classifier(optimizer=keras.optimizers.SGD(1e38)), x * 1e20, y, verbose=0)
+
+
+class Uncloneable(keras.Model):
+    """Takes a layer, which its configuration does not hold."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def uncloneable():
+    model = Uncloneable(layers.Dense(3, activation="softmax"))
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    return model
+
+
+def test_a_model_that_cannot_be_cloned_asks_for_model_fn():
+    x, y = records()
+    with pytest.raises(ValueError, match=r"the model \(Uncloneable\) cannot be cloned.*give ShadowModels\(model_fn"):
+        plan().fit(uncloneable(), x, y, verbose=0)
+    shadows = plan(model_fn=uncloneable).fit(uncloneable(), x, y, signals=("loss",), verbose=0)
+    again = plan(model_fn=uncloneable).fit(uncloneable(), x, y, signals=("loss",), verbose=0)
+    np.testing.assert_array_equal(shadows["loss"], again["loss"])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: classifier(layers.Dense(5)), "a copy of the model .* or of other shapes"),
+        (lambda: 3, "model_fn returned a int"),
+        (lambda: classifier(layers.Dense(4, kernel_initializer="ones"), layers.Dense(4)), "of other shapes"),
+        (lambda: 1 / 0, "model_fn fails: ZeroDivisionError"),
+    ],
+)
+def test_a_model_fn_that_makes_something_else_is_refused(make, message):
+    x, y = records()
+    with pytest.raises(ValueError, match=message):
+        plan(model_fn=make).fit(classifier(layers.Dense(4)), x, y, verbose=0)
+
+
+def test_a_model_fn_that_always_starts_alike_is_refused():
+    def alike():
+        inputs = keras.Input((6,))
+        constant = layers.Dense(3, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(3))
+        return keras.Model(inputs, constant(inputs))
+
+    x, y = records()
+    with pytest.raises(ValueError, match="two shadow models start from the same weights"):
+        plan(model_fn=alike).fit(classifier(), x, y, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_models": 3}, "num_models is 3; give an even number"),
+        ({"num_models": 0}, "num_models is 0; give a whole number, at least 2"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"epochs": 1.5}, "epochs is 1.5"),
+        ({"engine": "ray"}, "engine is 'ray'"),
+        ({"schedule": "later"}, "schedule is 'later'"),
+        ({"model_fn": 3}, "model_fn is 3"),
+        ({"memory_limit": -1}, "memory_limit is -1"),
+    ],
+)
+def test_plans_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ShadowModels(**options)
+
+
+def test_what_a_number_of_shadow_models_may_be():
+    assert as_shadow_models(8) == ShadowModels(8)
+    assert as_shadow_models(None) is None
+    for given in (True, "16", 2.0):
+        with pytest.raises(TypeError, match="give how many, or ShadowModels"):
+            as_shadow_models(given)
+
+
+@pytest.mark.parametrize(
+    ("make", "x", "options", "message"),
+    [
+        (classifier, records()[0], {"epochs": None}, "epochs is None and batch_size 10; outside of a fit"),
+        (classifier, records()[0], {"batch_size": 46}, "would train on 45 records, fewer than one batch of 46"),
+        (classifier, records()[0][:, :3], {}, "cannot be called on the audited records"),
+        (lambda: keras.Sequential([layers.Dense(3)]), records()[0], {}, "not compiled"),
+        (classifier, records()[0], {"augment": 3}, "augment is 3"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_training(make, x, options, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        plan(**options).fit(make(), x, records()[1], verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("count", "steps", "expected"),
+    [
+        (2_500, 79, 32),
+        (2_500, 50, 50),
+        (60_000, 1_875, 32),
+        (1_000, 8, 128),
+        (10, 1, 10),
+        (100, 3, 48),
+        (100, 200, None),
+    ],
+)
+def test_the_batch_size_is_told_from_the_steps(count, steps, expected):
+    assert inferred_batch_size(count, steps) == expected
+    if expected:
+        assert steps in (-(-count // expected), count // expected)
+
+
+def test_an_epoch_is_a_pass_over_the_in_records_in_an_order_of_its_own():
+    own = np.arange(20) % 2 == 0
+    one, two = (epoch_order(own, (1, 2), epoch) for epoch in (0, 1))
+    assert sorted(one) == sorted(two) == list(range(0, 20, 2))
+    assert (one != two).any()
+    halves = np.concatenate([epoch_order(own, (1, 2), epoch, share=0.5) for epoch in range(4)])
+    assert sorted(halves[:10]) == sorted(halves[10:]) == list(range(0, 20, 2))
+
+
+def test_parked_states_come_back_as_they_were(tmp_path):
+    states = ParkedStates(memory_limit=100)
+    tensors = [tf.constant([1.5, 2.0]), tf.constant(3, tf.int64), tf.zeros((5, 5), tf.bfloat16)]
+    for number in range(3):
+        states[number] = tensors
+    assert states.parked == 2
+    for number in range(3):
+        for value, expected in zip(states[number], tensors, strict=True):
+            assert value.dtype == expected.dtype
+            np.testing.assert_array_equal(tf.cast(value, tf.float64), tf.cast(expected, tf.float64))
+    states[2] = [tf.constant([7.0])]
+    assert states[2][0].numpy() == 7
+    del states[2], states[0]
+    assert states.parked == 1
+    states.close()
+    assert states.parked == 0
