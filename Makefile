@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test slow lint types bench clean
+.PHONY: demo test slow lint types bench study clean
 
 demo: $(READY) ## train on real digits with the callback; table, TensorBoard logs, one picture
 	$(BIN)/python codelabs/first_light.py
@@ -27,6 +27,10 @@ types: $(READY) ## on the built wheel, as a user's type checker sees it
 
 bench: $(READY) ## costs as ratios, measured side by side
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/fleet.py
+
+study: $(READY) ## how strong each attack is, on two data sets; about ten minutes
+	$(BIN)/python benchmarks/power.py
 
 $(READY): requirements-dev.txt setup.py pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python >= 3.11 is needed; name one with PYTHON=")'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,13 @@ from .shadow_engine import FitEngine
 from .shadow_pool import ShadowPool
 from .shadow_signals import ShadowSignals
 from .training_data import epoch_order
+
+
+class ShadowRequest(NamedTuple):
+    """Names of signals to ask shadow models for: on the audited records, on the population."""
+
+    names: tuple[str, ...]
+    population_names: tuple[str, ...]
 
 
 class Fleet:
@@ -38,6 +45,7 @@ class Fleet:
     Attributes:
       epoch: how many epochs the fleet has been trained.
       failures: why a shadow model was left out, by its number.
+      losses: the mean training loss of each model in the newest epoch; NaN for those left out.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class Fleet:
     ) -> None:
         self.epoch = 0
         self.failures: dict[int, str] = {}
+        self.losses = np.full(len(assignment), np.nan)
         self._assignment, self._pool, self._share, self._seed = assignment, pool, share, seed
         self._engine = choice.engine
         # Asked in a model of its own: the engine's are busy with training.
@@ -69,6 +78,11 @@ class Fleet:
     def num_models(self) -> int:
         """m, failed ones included."""
         return len(self._assignment)
+
+    @property
+    def engine(self) -> str:
+        """The engine's name."""
+        return self._engine.name
 
     @property
     def alive(self) -> list[int]:
@@ -104,6 +118,7 @@ class Fleet:
         Raises:
           RuntimeError: if no model is left.
         """
+        self.losses = np.full(self.num_models, np.nan)
         now = f"in epoch {self.epoch + 1}"
         for count, (shadow, outcome) in enumerate(
             _in_threads(self._train_one, self.alive, rates, self._engine.workers)
@@ -112,23 +127,23 @@ class Fleet:
                 self._fail(shadow, now, f"{type(outcome).__name__}: {outcome}")
             elif not np.isfinite(outcome):
                 self._fail(shadow, now, f"its training loss became {outcome}")
+            else:
+                self.losses[shadow] = outcome
             done(count + 1)
         self.epoch += 1
         if not self.alive:
             raise RuntimeError(self._all_failed())
 
-    def signals(
-        self, names: tuple[str, ...], queries: Queries = (), population_names: tuple[str, ...] = ()
-    ) -> ShadowSignals:
+    def signals(self, request: ShadowRequest, queries: Queries = ()) -> ShadowSignals:
         """The shadow models' answers as they stand; failed models are left out.
 
         Args:
-          names: of signals, on the audited records.
+          request: names of signals.
           queries: see `SignalPass.signals`.
-          population_names: of signals on the population; () = not asked.
         Raises:
           RuntimeError: if no model gives finite answers.
         """
+        names, population_names = request
         answers: dict[int, tuple[Signals, Signals | None]] = {}
         for shadow in self.alive:
             self._load(shadow)

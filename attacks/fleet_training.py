@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from .compiled_pass import AskedRecords, SignalPass, build_model, check_model
+from .compiled_pass import AskedRecords, Queries, SignalPass, build_model, check_model
 from .engine_choice import choose_engine
-from .fleet import Fleet
+from .fleet import Fleet, ShadowRequest
 from .fresh_model import FreshModels, differing_statistics
-from .record_source import Records, open_source
+from .record_source import Records
 from .shadow_models import ShadowModels
 from .shadow_pool import ShadowPool, pool_from_records
 from .shadow_signals import ShadowSignals
@@ -24,6 +24,8 @@ from .training_data import TrainingData
 
 # A training set that differs by less is called equal.
 _SIZE_TOLERANCE = 0.02
+# Below four shadow models LiRA cannot tell a spread, and RMIA cannot tune; no budget lowers their number further.
+_FEWEST = 4
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def prepare(
         assert choice.fit_seconds_per_step is not None
         target_steps = math.ceil(share * (pool.target_size or longest) / batch_size)
         allowed = budget * target_steps * choice.fit_seconds_per_step / (steps_per_epoch * choice.seconds_per_step)
-        fewer = min(plan.num_models, max(2, 2 * int(allowed // 2)))
+        fewer = min(plan.num_models, max(_FEWEST, 2 * int(allowed // 2)))
         if fewer < plan.num_models:
             warnings.append(_budget_sentence(plan.num_models, fewer, budget, allowed))
             plan = plan.reduced_to(fewer)
@@ -161,45 +163,81 @@ class _AllRecords:
 def train_alone(
     plan: ShadowModels,
     model: Any,
-    x: Any,
-    y: Any,
-    groups: ArrayLike | None,
-    signals: tuple[str, ...] | None,
-    queries: tuple[Callable[[Any], Any], ...],
-    population: Any,
-    loss: Any,
-    verbose: int,
-) -> ShadowSignals:
-    """`ShadowModels.fit`."""
+    asked: AskedRecords,
+    pool: ShadowPool,
+    requests: Mapping[Queries, ShadowRequest],
+    loss: Any = None,
+    batch_size: int | None = None,
+    verbose: int = 1,
+) -> tuple[dict[Queries, ShadowSignals], list[str]]:
+    """Trains a fleet from beginning to end, outside of any fit.
+
+    Args:
+      plan: with its epochs and batch size.
+      model, asked, pool: see `prepare`.
+      requests: what to ask, by queries.
+      loss, batch_size: see `SignalPass`.
+      verbose: 0 = silent, 1 = a progress bar.
+    Returns:
+      The answers by queries, and sentences that change what a number means.
+    Raises:
+      ValueError: without epochs or batch size, and as `prepare`.
+    """
     if plan.epochs is None or plan.batch_size is None:
         raise ValueError(
             f"epochs is {plan.epochs} and batch_size {plan.batch_size}; outside of a fit nothing tells how the target was "
             "trained, so give ShadowModels(epochs=..., batch_size=...)."
         )
-    pool = pool_from_records(x, y, groups)
-    resident = Records(*tf.nest.map_structure(tf.convert_to_tensor, tuple(pool.records)))
-    further = None
-    if population is not None:
-        source = open_source(population, "population")
-        if source.arrays is None:
-            raise TypeError("population must be arrays (x, y).")
-        further = Records(*tf.nest.map_structure(tf.convert_to_tensor, tuple(source.arrays)))
-    check_model(model)
-    build_model(model, resident.x)
-    asked = _AllRecords(resident.x, resident.y, further)
-    SignalPass(model, asked, loss)  # records that do not fit the model are refused before anything is trained
-    prepared = prepare(plan, model, asked, pool, batch_size=plan.batch_size, epochs=plan.epochs, loss=loss)
+    prepared = prepare(
+        plan,
+        model,
+        asked,
+        pool,
+        batch_size=plan.batch_size,
+        epochs=plan.epochs,
+        loss=loss,
+        ask_batch_size=batch_size,
+    )
     fleet = prepared.fleet
     try:
         if verbose and prepared.engine:
-            print(f"shadow models: {prepared.engine}")
+            print(f"Shadow models: {prepared.engine}")
         for epoch in range(plan.epochs):
             fleet.train_epoch(done=EpochBar(fleet, f"Shadow models, epoch {epoch + 1}/{plan.epochs}", verbose))
-        names = signals or fleet.head_signals
-        found = fleet.signals(tuple(names), tuple(queries), tuple(names) if further is not None else ())
-        return found.with_warnings((*prepared.warnings, *failure_sentences(fleet)))
+        answers = {queries: fleet.signals(request, queries) for queries, request in requests.items()}
+        return answers, [*prepared.warnings, *failure_sentences(fleet)]
     finally:
         fleet.close()
+
+
+def signals_of_pool(
+    plan: ShadowModels,
+    model: Any,
+    x: Any,
+    y: Any,
+    groups: ArrayLike | None,
+    signals: tuple[str, ...] | None,
+    queries: Queries,
+    population: Any,
+    loss: Any,
+    verbose: int,
+) -> ShadowSignals:
+    """`ShadowModels.fit`."""
+    pool = pool_from_records(x, y, groups)
+    resident = _resident(pool.records)
+    further = None if population is None else _resident(pool_from_records(*population).records)
+    check_model(model)
+    build_model(model, resident.x)
+    asked = _AllRecords(resident.x, resident.y, further)
+    # Records that do not fit the model are refused before anything is trained.
+    names = tuple(signals or SignalPass(model, asked, loss).head.signals)
+    request = ShadowRequest(names, () if further is None else names)
+    answers, sentences = train_alone(plan, model, asked, pool, {queries: request}, loss, None, verbose)
+    return answers[queries].with_warnings(tuple(sentences))
+
+
+def _resident(records: Records) -> Records:
+    return Records(*tf.nest.map_structure(tf.convert_to_tensor, tuple(records)))
 
 
 def _size_warning(assignment: NDArray[np.bool_], pool: ShadowPool) -> list[str]:
@@ -224,10 +262,10 @@ def _start_warning(model: Any, fresh: Any) -> list[str]:
 
 
 def _budget_sentence(wanted: int, given: int, budget: float, allowed: float) -> str:
-    if allowed < 2:
+    if allowed < _FEWEST:
         return (
-            f"even two shadow models cost more than the budget of {budget:g} times the target's training (room for "
-            f"{allowed:.2g}); two are trained all the same, of {wanted} asked for."
+            f"even {given} shadow models cost more than the budget of {budget:g} times the target's training (room for "
+            f"{allowed:.2g}); they are trained all the same, of {wanted} asked for."
         )
     return f"{given} shadow models are trained instead of {wanted}, to stay within {budget:g} times the target's training time."
 

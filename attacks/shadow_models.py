@@ -106,9 +106,9 @@ class ShadowModels:
             do not fit it.
           RuntimeError: if every shadow model fails.
         """
-        from .fleet_training import train_alone
+        from .fleet_training import signals_of_pool
 
-        return train_alone(self, model, x, y, groups, signals, queries, population, loss, verbose)
+        return signals_of_pool(self, model, x, y, groups, signals, queries, population, loss, verbose)
 
     def assignment(self, num_records: int, groups: ArrayLike | None = None) -> NDArray[np.bool_]:
         """bool[m, p]: which model trains on which record of the pool; see `balanced_assignment`."""

@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,10 +17,14 @@ from privacy_callbacks.attacks.auc import auc
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.audit_warning import AuditWarning
 from privacy_callbacks.attacks.compiled_pass import Queries, SignalPass
+from privacy_callbacks.attacks.fleet import ShadowRequest
+from privacy_callbacks.attacks.fleet_training import train_alone
 from privacy_callbacks.attacks.lira import LiRA
 from privacy_callbacks.attacks.low_fpr import nonmembers_needed
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.rmia import RMIA
+from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
+from privacy_callbacks.attacks.shadow_pool import pool_of
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.threshold import Threshold
 
@@ -29,13 +33,6 @@ NULL_CHECK_ERROR = 0.01
 
 # What shadow models answered, by the queries they were asked; or why they cannot.
 ShadowAnswers = Mapping[Queries, ShadowSignals]
-
-
-class ShadowRequest(NamedTuple):
-    """Names of signals to ask shadow models for: on the audited records, on the population."""
-
-    names: tuple[str, ...]
-    population_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -274,6 +271,8 @@ def audit(
     population: Any = None,
     loss: Any = None,
     batch_size: int | None = None,
+    shadow_models: ShadowModels | int | None = None,
+    verbose: int = 1,
 ) -> list[LeakageReport]:
     """How much of its training data does this model give away? The callback's audit, after the fact.
 
@@ -286,16 +285,27 @@ def audit(
       population: see `AuditSet`; default: a third of the non-members if an attack needs one.
       loss: a loss to use instead of the compiled one.
       batch_size: the most records in one forward pass.
+      shadow_models: `ShadowModels(16, epochs=..., batch_size=...)`, with the epochs and batch size that the model was trained
+        with; trained now, for the attacks that compare with such.
+      verbose: 0 = silent, 1 = a progress bar over shadow models.
     Returns:
       One report an attack.
     Raises:
       TypeError, ValueError: see `AuditSet` and `Auditor`.
     """
     audit_set = audit_set_for(members, nonmembers, attacks, population, audit_size, seed)
-    auditor = Auditor(model, audit_set, attacks, loss, batch_size, seed)
-    for sentence in auditor.warnings:
+    plan = as_shadow_models(shadow_models)
+    auditor = Auditor(model, audit_set, attacks, loss, batch_size, seed, with_shadows=plan is not None)
+    shadows, sentences = None, list(auditor.warnings)
+    if plan is not None:
+        pool = pool_of(audit_set, plan.pool, plan.seed)
+        requests = auditor.shadow_requests
+        shadows, remarks = train_alone(plan, model, audit_set, pool, requests, loss, batch_size, verbose)
+        auditor.warnings += remarks
+        sentences += remarks
+    for sentence in sentences:
         warnings.warn(sentence, AuditWarning, stacklevel=2)
-    return list(auditor.run(None, strict=True).reports)
+    return list(auditor.run(None, strict=True, shadows=shadows).reports)
 
 
 def audit_set_for(

@@ -76,7 +76,8 @@ class Lockstep:
         self._fleet, self._requests, self._model = prepared.fleet, auditor.shadow_requests, model
         self.waits = plan.schedule == "train_end"
         self._epochs, self._strict = plan.epochs, strict
-        self._verbose = int(params.get("verbose") or 0)
+        verbose = params.get("verbose") or 0
+        self._verbose = 1 if verbose == "auto" else int(verbose)
         self._optimizer = model.optimizer
         self._rates: list[float] = []
         self._rates_of_epochs: list[NDArray[np.float32] | None] = []
@@ -142,7 +143,7 @@ class Lockstep:
     def _asked(self) -> ShadowAnswers:
         remarks = (*failure_sentences(self._fleet), *self._remarks())
         return {
-            queries: self._fleet.signals(request.names, queries, request.population_names).with_warnings(remarks)
+            queries: self._fleet.signals(request, queries).with_warnings(remarks)
             for queries, request in self._requests.items()
         }
 
