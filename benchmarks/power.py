@@ -6,12 +6,13 @@ would betray what the target had trained on). Every model trains on half of a po
 them: 2,500 members, 2,500 non-members. Intervals are 95 % t intervals over the targets; targets share the pool, so they speak
 of models, not of data.
 
-On the synthetic data the order is the published one: calibration beats the loss, and on φ beats calibration of the loss; RMIA with
-one reference beats the loss; pooled spreads beat each record's own below 64 shadow models; LiRA with 64 comes first. On Fashion-MNIST
-RMIA and calibration of the loss beat LiRA and calibration of φ. What leaks there are the hardest records: among the tenth
-with the lowest mean φ over OUT models LiRA (AUC .84) still beats RMIA (.83) and calibration (.81 to .82). But over all
-records φ of the easy ones, which leak nothing (IN and OUT means differ by .03 at a spread of 2.0, against 2.05 at 1.3 among the
-hardest), is the noisiest and mixes into the top, where probabilities have saturated and keep still.
+On the synthetic data the order is the published one: calibration of φ beats that of the loss, and both but for two shadow
+models the loss itself; RMIA with one reference beats the loss; pooled spreads beat each record's own below 64 shadow models;
+LiRA with 64 comes first. On Fashion-MNIST RMIA and calibration of the loss beat LiRA and calibration of φ. What leaks there are
+the hardest records: among the tenth with the lowest mean φ over OUT models LiRA (AUC .84) still beats RMIA (.83) and
+calibration (.81 to .82). But over all records φ of the easy ones, which leak nothing (IN and OUT means differ by .03 at a
+spread of 2.0, against 2.05 at 1.3 among the hardest), is the noisiest and mixes into the top, where probabilities have
+saturated and keep still.
 
 The last rows are nulls: a target that trained on neither side, judged by the assignment of another.
 """
