@@ -65,8 +65,8 @@ class Fleet:
         self.epoch = 0
         self.failures: dict[int, str] = {}
         self.losses = np.full(len(assignment), np.nan)
-        self._assignment, self._pool, self._share, self._seed = assignment, pool, share, seed
-        self._engine = choice.engine
+        self._assignment, self._audited, self._share, self._seed = assignment, pool.audited, share, seed
+        self._engine, self._batch_size = choice.engine, choice.engine.batch_size
         # Asked in a model of its own: the engine's are busy with training.
         self._model = fresh.make_compiled(0)
         self._pass = SignalPass(self._model, asked, loss, ask_batch_size)
@@ -93,7 +93,7 @@ class Fleet:
     def steps_per_epoch(self) -> int:
         """Training steps of the shadow model with the most records."""
         longest = math.ceil(self._share * int(self._assignment.sum(axis=1).max()))
-        return -(-longest // self._engine.batch_size)
+        return -(-longest // self._batch_size)
 
     @property
     def parked(self) -> int:
@@ -154,8 +154,8 @@ class Fleet:
                 self._fail(shadow, f"asked after epoch {self.epoch}", str(reason))
         if not answers:
             raise RuntimeError(self._all_failed())
-        in_pool = self._pool.audited >= 0
-        trained_on = self._assignment[np.ix_(np.array(list(answers)), np.maximum(self._pool.audited, 0))] & in_pool
+        in_pool = self._audited >= 0
+        trained_on = self._assignment[np.ix_(np.array(list(answers)), np.maximum(self._audited, 0))] & in_pool
         return ShadowSignals(
             _stacked(names, (own for own, _ in answers.values())),
             trained_on,
@@ -163,8 +163,10 @@ class Fleet:
         )
 
     def close(self) -> None:
-        """Removes what is parked in files."""
+        """Lets models, records and parked files go; the fleet can be neither trained nor asked afterwards."""
         self._states.close()
+        for name in ("_engine", "_model", "_pass"):
+            self.__dict__.pop(name, None)
 
     def _train_one(self, shadow: int, rates: NDArray[np.float32] | None) -> float:
         order = epoch_order(self._assignment[shadow], (self._seed, shadow, 2), self.epoch, self._share)
@@ -176,7 +178,7 @@ class Fleet:
         """The target's learning rates over its epoch, stretched over a shadow model's number of steps."""
         if rates is None:
             return None
-        steps = -(-records // self._engine.batch_size)
+        steps = -(-records // self._batch_size)
         return rates[np.arange(steps) * len(rates) // steps]
 
     def _load(self, shadow: int) -> None:

@@ -28,7 +28,7 @@ class ShadowModels:
       pool: records to deal out, (x, y) in any form that `AuditSet` takes; audited records that are not among them are OUT for
         every model (use offline attacks). None = the audit's members and non-members, less its population.
       batch_size: of a training step; None = the target's, where it can be told.
-      epochs: for training outside of a `fit`; in a callback the fleet trains as many as the target.
+      epochs: for training outside of a `fit`, or after it ("train_end"); in lockstep the fleet trains as many as the target.
       class_weight: as for `fit`.
       augment: what `fit`'s data pipeline did to the inputs of a batch: a Keras layer, or a function (x, seed) -> x with an
         int32[2] seed for `tf.random.stateless_*`. Augmentation layers within the model need no mention.

@@ -104,6 +104,8 @@ class Lockstep:
     def on_epoch_end(self, warn: Callable[[str], None]) -> None:
         """Notes how the target was trained, and in lockstep moves the fleet on by one epoch."""
         rates = np.array(self._rates, np.float32) if self._rates else self._rate_now()
+        if rates is not None and (rates == rates[0]).all():
+            rates = rates[:1]  # one number for an epoch of a million steps
         self._rates_of_epochs.append(rates)
         if not self.waits and self._failure is None:
             with self._may_fail(warn):
@@ -137,7 +139,7 @@ class Lockstep:
         return self.answers[last], (f"the shadow models compared with are those after epoch {last + 1}.",)
 
     def close(self) -> None:
-        """Lets the models go; what they answered stays."""
+        """Lets the models and their records go; what they answered stays."""
         self._fleet.close()
 
     def _asked(self) -> ShadowAnswers:

@@ -253,6 +253,8 @@ class MIACallback(keras.callbacks.Callback):
     def shadow_signals(self) -> Mapping[int, ShadowSignals]:
         """What the shadow models answered, by audited epoch (−1 = before training); empty without shadow models.
 
+        All are kept: 4 bytes a shadow model, record, query and signal for each audited epoch.
+
         With attacks that ask several kinds of queries, those of the first such attack.
         """
         answers = {} if self._lockstep is None else self._lockstep.answers
