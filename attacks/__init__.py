@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .asked_records import signals_of
     from .attack import Attack, AttackContext, FittedAttack, Scores, Signals
     from .attack_r import AttackR, attack_r_scores
     from .audit_set import AuditSet
@@ -51,6 +52,7 @@ _HOME = {
     "loss_iqr": "trajectory",
     "ppv": "predictive_value",
     "rmia_scores": "rmia",
+    "signals_of": "asked_records",
     "tune_rmia": "rmia",
 }
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "loss_iqr",
     "ppv",
     "rmia_scores",
+    "signals_of",
     "tune_rmia",
 ]
 

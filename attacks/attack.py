@@ -168,6 +168,17 @@ def named_attacks(attacks: Attack | Iterable[Attack]) -> Mapping[str, Attack]:
     return MappingProxyType(named)
 
 
+def check_signal(name: str) -> str:
+    """Returns `name` if it is one of `SIGNAL_NAMES`.
+
+    Raises:
+      ValueError: if it is not.
+    """
+    if name not in SIGNAL_NAMES:
+        raise ValueError(f"{name!r} is not a signal; choose one of {', '.join(SIGNAL_NAMES)}.")
+    return name
+
+
 def check_name(name: str) -> str:
     """Returns `name` if it can stand in log keys, TensorBoard tags and folder names.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .attack import SIGNAL_NAMES, AttackContext, Signals, check_name
+from .attack import AttackContext, Signals, check_name, check_signal
 from .shadow_values import mean_over, shadow_values
 
 
@@ -47,8 +47,7 @@ class DifficultyCalibration:
     needs_shadows: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
-        if self.signal not in SIGNAL_NAMES:
-            raise ValueError(f"{self.signal!r} is not a signal; choose one of {', '.join(SIGNAL_NAMES)}.")
+        check_signal(self.signal)
         check_name(self.name)
 
     @property

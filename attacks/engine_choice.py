@@ -17,7 +17,6 @@ from .fresh_model import FreshModels
 from .shadow_engine import CompiledEngine, Engine, FitEngine
 from .training_data import TrainingData
 
-ENGINES = ("auto", "compiled", "xla", "fit")
 _SECONDS = 0.1
 _FIT_STEPS = 12
 _MOST_WORKERS = 4
@@ -60,15 +59,16 @@ def choose_engine(
       steps: how many training steps all shadow models will make together; None = very many.
       measure: measure the engine and `fit` in any case, so that the fleet can be held against the target's own training.
     Raises:
-      ValueError: on an unknown name, or a model that the engine cannot train.
+      ValueError: if the named engine cannot train the model.
     """
-    if name not in ENGINES:
-        raise ValueError(f"engine is {name!r}; give one of {', '.join(map(repr, ENGINES))}.")
     own_step = type(model).train_step is not keras.Model.train_step
-    if own_step and name in ("compiled", "xla"):
-        raise ValueError(
-            f"{type(model).__name__} has a train_step of its own, which the engine {name!r} does not run; give engine='fit'."
+    if name in ("compiled", "xla") and (own_step or model.run_eagerly):
+        what = (
+            f"{type(model).__name__} has a train_step of its own"
+            if own_step
+            else "the model is compiled to run eagerly"
         )
+        raise ValueError(f"{what}, which the engine {name!r} does not do; give engine='fit' or 'auto'.")
     if own_step or name == "fit" or model.run_eagerly:
         seconds = _seconds_of_fit(fresh, data) if measure else None
         return EngineChoice(FitEngine(fresh, data), seconds, seconds, "")
@@ -106,11 +106,10 @@ def _fastest(fresh: FreshModels, data: TrainingData, longest: int, steps: int | 
         measured.append(f"{engine.name} {1e3 * seconds:.3g} ms a step after {setup:.1f} s")
     fit = _seconds_of_fit(fresh, data)
     measured.append(f"fit {1e3 * fit:.3g} ms")
-    if not found or (len(found) == 1 and found[0][1] > fit):
-        why = f" ({type(reason).__name__}: {str(reason).splitlines()[0]})" if reason is not None and not found else ""
-        return EngineChoice(FitEngine(fresh, data), fit, fit, f"{', '.join(measured)}: fit{why}.")
+    found.append((fit if steps is None else steps * fit, fit, FitEngine(fresh, data)))
     _, seconds, fastest = min(found, key=lambda one: one[0])
-    return EngineChoice(fastest, seconds, fit, f"{', '.join(measured)}: {fastest.name}.")
+    why = f" ({type(reason).__name__}: {str(reason).splitlines()[0]})" if reason is not None and len(found) == 1 else ""
+    return EngineChoice(fastest, seconds, fit, f"{', '.join(measured)}: {fastest.name} is chosen{why}.")
 
 
 def _measured(make: Callable[[], CompiledEngine], longest: int) -> tuple[CompiledEngine, float, float]:

@@ -15,7 +15,6 @@ from .compiled_pass import AskedRecords, NonFiniteOutputs, Queries, SignalPass
 from .engine_choice import EngineChoice
 from .fresh_model import FreshModels, state_variables
 from .parked_states import ParkedStates
-from .shadow_engine import FitEngine
 from .shadow_pool import ShadowPool
 from .shadow_signals import ShadowSignals
 from .training_data import epoch_order
@@ -95,16 +94,6 @@ class Fleet:
         longest = math.ceil(self._share * int(self._assignment.sum(axis=1).max()))
         return -(-longest // self._batch_size)
 
-    @property
-    def parked(self) -> int:
-        """How many shadow models wait in files for want of memory."""
-        return self._states.parked
-
-    @property
-    def head_signals(self) -> tuple[str, ...]:
-        """The signals that fit the models' head."""
-        return self._pass.head.signals
-
     def train_epoch(
         self, rates: NDArray[np.float32] | None = None, done: Callable[[int], None] = lambda count: None
     ) -> None:
@@ -163,10 +152,8 @@ class Fleet:
         )
 
     def close(self) -> None:
-        """Lets models, records and parked files go; the fleet can be neither trained nor asked afterwards."""
+        """Removes parked states; the fleet can be neither trained nor asked afterwards."""
         self._states.close()
-        for name in ("_engine", "_model", "_pass"):
-            self.__dict__.pop(name, None)
 
     def _train_one(self, shadow: int, rates: NDArray[np.float32] | None) -> float:
         order = epoch_order(self._assignment[shadow], (self._seed, shadow, 2), self.epoch, self._share)
@@ -182,8 +169,8 @@ class Fleet:
         return rates[np.arange(steps) * len(rates) // steps]
 
     def _load(self, shadow: int) -> None:
-        variables = state_variables(self._model)
-        for variable, value in zip(variables, self._states[shadow], strict=False):
+        weights = self._engine.weights(shadow, self._states[shadow])
+        for variable, value in zip(state_variables(self._model), weights, strict=False):
             variable.assign(value)
 
     def _all_failed(self) -> str:
@@ -193,8 +180,7 @@ class Fleet:
         said = " ".join(reason.split()).rstrip(".")
         self.failures[shadow] = f"{when}: {said}"
         del self._states[shadow]
-        if isinstance(self._engine, FitEngine):
-            self._engine.forget(shadow)
+        self._engine.forget(shadow)
 
 
 def _stacked(names: Iterable[str], answers: Iterable[Any]) -> dict[str, NDArray[np.float32]]:
@@ -215,7 +201,7 @@ def _in_threads(work: Callable[..., Any], items: list[int], argument: Any, worke
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     yield running.pop(future), future.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)  # those that run are waited for on the way out
             raise
 
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .compiled_pass import AskedRecords, Queries, SignalPass, build_model, check_model
-from .engine_choice import choose_engine
-from .fleet import Fleet, ShadowRequest
+from .compiled_pass import AskedRecords, check_model
+from .engine_choice import EngineChoice, choose_engine
+from .fleet import Fleet
 from .fresh_model import FreshModels, differing_statistics
-from .record_source import Records
 from .shadow_models import ShadowModels
-from .shadow_pool import ShadowPool, pool_from_records
-from .shadow_signals import ShadowSignals
+from .shadow_pool import ShadowPool
 from .training_data import TrainingData
 
 # A training set that differs by less is called equal.
@@ -71,13 +66,9 @@ def prepare(
     Raises:
       ValueError: if the pool is too small, the model cannot be cloned, or the engine cannot train it.
     """
-    check_model(model)
-    if not getattr(model, "compiled", False):
-        raise ValueError("the model is not compiled; shadow models are trained as it is, so compile it first.")
-    if model.distribute_strategy is not None and model.distribute_strategy.num_replicas_in_sync > 1:
-        raise ValueError("shadow models are trained on one device; the model is distributed over several replicas.")
+    _refuse_untrainable(model)
     assignment = plan.assignment(len(pool), pool.groups)
-    smallest = int(assignment.sum(axis=1).min())
+    smallest, largest = int(assignment.sum(axis=1).min()), int(assignment.sum(axis=1).max())
     if smallest < batch_size:
         raise ValueError(
             f"a shadow model would train on {smallest:,} records, fewer than one batch of {batch_size:,}: the pool holds "
@@ -87,21 +78,15 @@ def prepare(
     first = fresh.make(0)
     _refuse_equal_models(first, fresh.make(1))
     data = TrainingData.of(pool.records, batch_size, plan.class_weight, plan.augment)
-    longest = math.ceil(share * int(assignment.sum(axis=1).max()))
-    steps_per_epoch = math.ceil(longest / batch_size)
-    all_steps = None if epochs is None else epochs * steps_per_epoch * plan.num_models
+    longest = math.ceil(share * largest)
+    steps = math.ceil(longest / batch_size)
+    all_steps = None if epochs is None else epochs * steps * plan.num_models
     choice = choose_engine(plan.engine, model, fresh, data, longest, all_steps, measure=budget is not None)
-    warnings = [*_size_warning(assignment, pool), *_start_warning(model, first)]
+    warnings = [*_size_warning(assignment, pool), *_start_warning(model, first), *_memory_warning(plan, choice)]
     if budget is not None:
-        assert choice.seconds_per_step is not None
-        assert choice.fit_seconds_per_step is not None
         target_steps = math.ceil(share * (pool.target_size or longest) / batch_size)
-        allowed = budget * target_steps * choice.fit_seconds_per_step / (steps_per_epoch * choice.seconds_per_step)
-        fewer = min(plan.num_models, max(_FEWEST, 2 * int(allowed // 2)))
-        if fewer < plan.num_models:
-            warnings.append(_budget_sentence(plan.num_models, fewer, budget, allowed))
-            plan = plan.reduced_to(fewer)
-            assignment = assignment[:fewer]
+        affordable, said = affordable_models(plan.num_models, budget, choice, target_steps, steps)
+        assignment, warnings = assignment[:affordable], [*warnings, *said]
     fleet = Fleet(
         assignment,
         pool,
@@ -126,128 +111,62 @@ def failure_sentences(fleet: Fleet) -> list[str]:
     return [f"{len(fleet.failures)} of {fleet.num_models} shadow models are left out: {named}{more}."]
 
 
-class EpochBar:
-    """A Keras progress bar over the shadow models of an epoch; silent with verbose = 0.
+def affordable_models(
+    wanted: int, budget: float, choice: EngineChoice, target_steps: int, shadow_steps: int
+) -> tuple[int, list[str]]:
+    """How many shadow models a budget allows, an even number, at least four (or as many as are wanted).
 
     Args:
-      fleet: whose epoch it is.
-      label: what stands before it.
-      verbose: as for `fit`.
-    """
-
-    def __init__(self, fleet: Fleet, label: str, verbose: int) -> None:
-        self._bar = None
-        if verbose:
-            print(label)
-            self._bar = keras.utils.Progbar(len(fleet.alive), verbose=verbose, unit_name="model")
-
-    def __call__(self, count: int) -> None:
-        """So many models are done."""
-        if self._bar is not None:
-            self._bar.update(count)
-
-
-@dataclass(frozen=True)
-class _AllRecords:
-    """Every record of a pool, asked about as it is."""
-
-    x: Any
-    y: Any
-    population: Records | None
-
-    def describe(self, rows: NDArray[np.intp]) -> str:
-        named = ", ".join(str(row) for row in rows[:3])
-        return f"{len(rows):,} records (rows {named}{', …' if len(rows) > 3 else ''})"
-
-
-def train_alone(
-    plan: ShadowModels,
-    model: Any,
-    asked: AskedRecords,
-    pool: ShadowPool,
-    requests: Mapping[Queries, ShadowRequest],
-    loss: Any = None,
-    batch_size: int | None = None,
-    verbose: int = 1,
-) -> tuple[dict[Queries, ShadowSignals], list[str]]:
-    """Trains a fleet from beginning to end, outside of any fit.
-
-    Args:
-      plan: with its epochs and batch size.
-      model, asked, pool: see `prepare`.
-      requests: what to ask, by queries.
-      loss, batch_size: see `SignalPass`.
-      verbose: 0 = silent, 1 = a progress bar.
+      wanted: how many are asked for.
+      budget: how many times the target's own training they may cost.
+      choice: the measured engine.
+      target_steps, shadow_steps: training steps an epoch of the target and of one shadow model.
     Returns:
-      The answers by queries, and sentences that change what a number means.
-    Raises:
-      ValueError: without epochs or batch size, and as `prepare`.
+      Their number, and a sentence if it is not the one wanted.
     """
-    if plan.epochs is None or plan.batch_size is None:
-        raise ValueError(
-            f"epochs is {plan.epochs} and batch_size {plan.batch_size}; outside of a fit nothing tells how the target was "
-            "trained, so give ShadowModels(epochs=..., batch_size=...)."
-        )
-    prepared = prepare(
-        plan,
-        model,
-        asked,
-        pool,
-        batch_size=plan.batch_size,
-        epochs=plan.epochs,
-        loss=loss,
-        ask_batch_size=batch_size,
-    )
-    fleet = prepared.fleet
-    try:
-        if verbose and prepared.engine:
-            print(f"Shadow models: {prepared.engine}")
-        for epoch in range(plan.epochs):
-            fleet.train_epoch(done=EpochBar(fleet, f"Shadow models, epoch {epoch + 1}/{plan.epochs}", verbose))
-        answers = {queries: fleet.signals(request, queries) for queries, request in requests.items()}
-        return answers, [*prepared.warnings, *failure_sentences(fleet)]
-    finally:
-        fleet.close()
+    assert choice.seconds_per_step is not None
+    assert choice.fit_seconds_per_step is not None
+    allowed = budget * target_steps * choice.fit_seconds_per_step / (shadow_steps * choice.seconds_per_step)
+    given = min(wanted, max(_FEWEST, 2 * int(allowed // 2)))
+    if allowed < given:
+        return given, [
+            f"even {given} shadow models cost more than the budget of {budget:g} times the target's training (room for "
+            f"{allowed:.2g}); they are trained all the same, of {wanted} asked for."
+        ]
+    if given == wanted:
+        return given, []
+    return given, [
+        f"{given} shadow models are trained instead of {wanted}, to stay within {budget:g} times the target's training time."
+    ]
 
 
-def signals_of_pool(
-    plan: ShadowModels,
-    model: Any,
-    x: Any,
-    y: Any,
-    groups: ArrayLike | None,
-    signals: tuple[str, ...] | None,
-    queries: Queries,
-    population: Any,
-    loss: Any,
-    verbose: int,
-) -> ShadowSignals:
-    """`ShadowModels.fit`."""
-    pool = pool_from_records(x, y, groups)
-    resident = _resident(pool.records)
-    further = None if population is None else _resident(pool_from_records(*population).records)
+def _refuse_untrainable(model: Any) -> None:
     check_model(model)
-    build_model(model, resident.x)
-    asked = _AllRecords(resident.x, resident.y, further)
-    # Records that do not fit the model are refused before anything is trained.
-    names = tuple(signals or SignalPass(model, asked, loss).head.signals)
-    request = ShadowRequest(names, () if further is None else names)
-    answers, sentences = train_alone(plan, model, asked, pool, {queries: request}, loss, None, verbose)
-    return answers[queries].with_warnings(tuple(sentences))
-
-
-def _resident(records: Records) -> Records:
-    return Records(*tf.nest.map_structure(tf.convert_to_tensor, tuple(records)))
+    if not getattr(model, "compiled", False):
+        raise ValueError("the model is not compiled; shadow models are trained as it is, so compile it first.")
+    if model.distribute_strategy is not None and model.distribute_strategy.num_replicas_in_sync > 1:
+        raise ValueError("shadow models are trained on one device; the model is distributed over several replicas.")
 
 
 def _size_warning(assignment: NDArray[np.bool_], pool: ShadowPool) -> list[str]:
     own, target = float(assignment.sum(axis=1).mean()), pool.target_size
     if target is None or abs(own - target) <= _SIZE_TOLERANCE * target:
         return []
+    remedy = (
+        "give as many non-members as members, or a pool="
+        if own < target
+        else "audit fewer records at a time, all of which are in the pool"
+    )
     return [
-        f"each shadow model trains on {own:,.0f} records, the target on {target:,}, because half of the pool of {len(pool):,} "
-        "is all there is: the attacks see models that memorise otherwise than the target. More non-members (or a pool=) mend it."
+        f"each shadow model trains on {own:,.0f} records, half of the pool of {len(pool):,}, the target on {target:,}: the "
+        f"attacks compare it with models that memorise otherwise; {remedy}."
     ]
+
+
+def _memory_warning(plan: ShadowModels, choice: EngineChoice) -> list[str]:
+    if plan.memory_limit is None or choice.engine.name != "fit":
+        return []
+    return ["memory_limit has no effect: the engine 'fit' keeps every shadow model in memory."]
 
 
 def _start_warning(model: Any, fresh: Any) -> list[str]:
@@ -259,15 +178,6 @@ def _start_warning(model: Any, fresh: Any) -> list[str]:
         "does not have: frozen or adapted layers, or training before this one. Shadow models start without them; if they belong "
         "to the architecture, give ShadowModels(model_fn=...), which may set them."
     ]
-
-
-def _budget_sentence(wanted: int, given: int, budget: float, allowed: float) -> str:
-    if allowed < _FEWEST:
-        return (
-            f"even {given} shadow models cost more than the budget of {budget:g} times the target's training (room for "
-            f"{allowed:.2g}); they are trained all the same, of {wanted} asked for."
-        )
-    return f"{given} shadow models are trained instead of {wanted}, to stay within {budget:g} times the target's training time."
 
 
 def _refuse_equal_models(first: Any, second: Any) -> None:

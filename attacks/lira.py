@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from .attack import SIGNAL_NAMES, AttackContext, Signals, check_name
+from .attack import AttackContext, Signals, check_name, check_signal
 from .shadow_values import ShadowValues, mean_over, shadow_values
 
 # From so many models on a side on, a record's own spread is known better than the records' common one.
@@ -166,7 +166,7 @@ class LiRA:
     def __post_init__(self) -> None:
         _choose("mode", self.mode, MODES)
         _choose("variance", self.variance, VARIANCES)
-        _choose("signal", self.signal, SIGNAL_NAMES)
+        check_signal(self.signal)
         object.__setattr__(self, "queries", tuple(self.queries))
         check_name(self.name)
 

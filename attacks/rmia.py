@@ -10,7 +10,7 @@ Source: Zarifzadeh, Liu & Shokri 2024, arXiv:2312.03262.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ from scipy import special
 
 from .attack import AttackContext, Signals, check_name
 from .auc import auc_value
-from .shadow_assignment import complement_of
+from .shadow_assignment import without_pair
 from .shadow_signals import ShadowSignals
 from .shadow_values import shadow_values
 
@@ -107,10 +107,10 @@ def tune_rmia(shadow: ArrayLike, trained_on: ArrayLike, candidates: ArrayLike = 
     values = shadow_values(array[0], array, trained_on, infinite=True)
     _check_log_probabilities(values.target, values.shadow)
     reached = np.zeros(len(choices))
-    # Odd steps, so that the surrogates are not each other's complements.
-    for surrogate in range(0, len(array), max(1, len(array) // _SURROGATES)):
-        others = np.ones(len(array), bool)
-        others[[surrogate, *(c for c in [complement_of(values.trained_on, surrogate)] if c is not None)]] = False
+    pairs = len(array) // 2
+    # One of a pair each: pairs stand side by side in a balanced design.
+    for surrogate in 2 * np.unique(np.linspace(0, pairs - 1, _SURROGATES).round().astype(int)):
+        others = without_pair(values.trained_on, surrogate)
         log_out = _log_mean(values.shadow[others], ~values.trained_on[others])
         scored = ~np.isnan(log_out).any(axis=1)
         truth = values.trained_on[surrogate, scored]
@@ -198,8 +198,8 @@ class RMIA:
     gamma: float = 1.0
     form: str = "log_ratio"
     name: str = "rmia"
-    signals: tuple[str, ...] = ("confidence",)
-    needs_shadows: bool = True
+    signals: tuple[str, ...] = field(default=("confidence",), init=False)
+    needs_shadows: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         _check_options(self.mode, self.form, DEFAULT_A if self.a is None else self.a, self.gamma)

@@ -61,6 +61,20 @@ def complement_of(trained_on: NDArray[np.bool_], model: int) -> int | None:
     return int(complements[0]) if complements.size else None
 
 
+def without_pair(trained_on: NDArray[np.bool_], model: int) -> NDArray[np.bool_]:
+    """bool[m], the shadow models that may know nothing of `model`: all but itself and its complement.
+
+    In a balanced design the others would tell, by being IN once more or less often than half, what it had trained on, if its
+    complement stayed among them.
+    """
+    others = np.ones(len(trained_on), bool)
+    others[model] = False
+    complement = complement_of(trained_on, model)
+    if complement is not None:
+        others[complement] = False
+    return others
+
+
 def check_trained_on(trained_on: Any, num_models: int, num_records: int) -> NDArray[np.bool_]:
     """bool[m, n], after making sure that it is one.
 

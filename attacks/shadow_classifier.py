@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .attack import SIGNAL_NAMES, AttackContext, Signals, check_name
+from .attack import AttackContext, Signals, check_name, check_signal
 from .shadow_signals import ShadowSignals
 
 _FEATURES = ("loss", "scaled_logit", "margin", "entropy", "modified_entropy", "correct")
@@ -41,9 +41,10 @@ class ShadowClassifier:
     needs_shadows: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.features if name not in SIGNAL_NAMES]
-        if unknown or not self.features:
-            raise ValueError(f"features {unknown or 'is empty'}; choose from {', '.join(SIGNAL_NAMES)}.")
+        if not self.features:
+            raise ValueError("features is empty; name at least one signal.")
+        for signal in self.features:
+            check_signal(signal)
         if self.max_rows < 2:
             raise ValueError(f"max_rows is {self.max_rows}; give at least 2.")
         needed = ("fit", "get_params")

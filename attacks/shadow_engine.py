@@ -49,6 +49,12 @@ class Engine(Protocol):
           The new state, and the mean of the training loss over steps.
         """
 
+    def weights(self, shadow: int, state: State) -> list[Any]:
+        """The values of its trainable and untrained variables, in the order of `state_variables`."""
+
+    def forget(self, shadow: int) -> None:
+        """Lets go of whatever it keeps of a shadow model."""
+
 
 class _Worker:
     """One Keras model that shadow models take turns in, and the program that trains it."""
@@ -176,6 +182,13 @@ class CompiledEngine:
         finally:
             self._idle.put(worker)
 
+    def weights(self, shadow: int, state: State) -> list[Any]:
+        """See `Engine`."""
+        return state
+
+    def forget(self, shadow: int) -> None:
+        """Nothing is kept."""
+
     def seconds(self, state: State, order: NDArray[np.int32], steps: int) -> float:
         """How long so many steps take on all workers at the same time."""
 
@@ -205,11 +218,11 @@ class FitEngine:
         self._models: dict[int, tuple[Any, Augmentation]] = {}
 
     def initial(self, shadow: int) -> State:
-        """Makes the model; its state stays in it, what is handed out is a copy of its weights."""
+        """Makes the model, in which its whole state stays: nothing is handed out."""
         model = self._fresh.make_compiled(shadow)
         augment = Augmentation(self._data.augment, self._data.x, self._fresh.augmentation_seed(shadow))
         self._models[shadow] = model, augment
-        return self._state(model)
+        return []
 
     def train(
         self,
@@ -240,15 +253,16 @@ class FitEngine:
                 callbacks=[*callbacks, *([] if watch is None else [watch])],
             )
         loss = history.history.get("loss", [0.0])[-1]
-        return self._state(model), float(loss)
+        return [], float(loss)
+
+    def weights(self, shadow: int, state: State) -> list[Any]:
+        """See `Engine`."""
+        model, _ = self._models[shadow]
+        return [variable.value for variable in [*model.trainable_variables, *untrained_variables(model)]]
 
     def forget(self, shadow: int) -> None:
-        """Lets go of a shadow model."""
+        """Lets go of its model."""
         self._models.pop(shadow, None)
-
-    @staticmethod
-    def _state(model: Any) -> State:
-        return [np.array(variable) for variable in [*model.trainable_variables, *untrained_variables(model)]]
 
 
 class _Rates(keras.callbacks.Callback):

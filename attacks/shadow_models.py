@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .shadow_assignment import balanced_assignment
 from .shadow_signals import ShadowSignals
 
+ENGINES = ("auto", "compiled", "xla", "fit")
 SCHEDULES = ("lockstep", "train_end")
 
 
@@ -38,7 +39,8 @@ class ShadowModels:
       schedule: "lockstep": an epoch of the fleet after each epoch of the target; "train_end": all after its training.
       seed: decides halves, weights, random layers and the order of training.
       model_fn: makes a new model, for models that cannot be cloned from their configuration.
-      memory_limit: bytes of shadow models to hold in memory; those beyond wait in temporary files.
+      memory_limit: bytes of shadow models to hold in memory; those beyond wait in temporary files. The engine "fit" keeps all
+        models whatever the limit, and says so.
     Raises:
       ValueError: on numbers out of range, or an unknown engine or schedule.
     Source: Shokri et al. 2017, arXiv:1610.05820; Carlini et al. 2022, arXiv:2112.03570 (each record in half of the models).
@@ -66,10 +68,9 @@ class ShadowModels:
             if getattr(self, name) is not None:
                 _whole(name, getattr(self, name), 1)
         _whole("seed", self.seed, 0)
-        if self.engine not in ("auto", "compiled", "xla", "fit"):
-            raise ValueError(f"engine is {self.engine!r}; give 'auto', 'compiled', 'xla' or 'fit'.")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule is {self.schedule!r}; give 'lockstep' or 'train_end'.")
+        for name, known in (("engine", ENGINES), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; give one of {', '.join(map(repr, known))}.")
         if self.model_fn is not None and not callable(self.model_fn):
             raise ValueError(
                 f"model_fn is {self.model_fn!r}; give a function of no arguments that returns a new model."
@@ -106,17 +107,23 @@ class ShadowModels:
             do not fit it.
           RuntimeError: if every shadow model fails.
         """
-        from .fleet_training import signals_of_pool
+        from .fleet_alone import signals_of_pool
+        from .shadow_pool import pool_from_records
 
-        return signals_of_pool(self, model, x, y, groups, signals, queries, population, loss, verbose)
+        return signals_of_pool(
+            self,
+            model,
+            pool_from_records(x, y, groups),
+            signals=signals,
+            queries=tuple(queries),
+            population=population,
+            loss=loss,
+            verbose=verbose,
+        )
 
     def assignment(self, num_records: int, groups: ArrayLike | None = None) -> NDArray[np.bool_]:
         """bool[m, p]: which model trains on which record of the pool; see `balanced_assignment`."""
         return balanced_assignment(self.num_models, num_records, self.seed, groups)
-
-    def reduced_to(self, num_models: int) -> ShadowModels:
-        """The same with fewer models."""
-        return replace(self, num_models=num_models)
 
 
 def as_shadow_models(given: ShadowModels | int | None) -> ShadowModels | None:
@@ -130,23 +137,6 @@ def as_shadow_models(given: ShadowModels | int | None) -> ShadowModels | None:
     if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
         return ShadowModels(int(given))
     raise TypeError(f"shadow_models is {given!r}; give how many, or ShadowModels(...).")
-
-
-def inferred_batch_size(num_records: int, steps: int | None) -> int | None:
-    """The batch size that makes `steps` of one pass over the records, the roundest if several do; None if none does."""
-    if not steps or num_records < 1:
-        return None
-    if steps == 1:
-        return num_records
-    # ⌈n/b⌉ = steps with the last batch kept, ⌊n/b⌋ = steps with it dropped.
-    kept = range(-(-num_records // steps), -(-num_records // (steps - 1)))
-    dropped = range(num_records // (steps + 1) + 1, num_records // steps + 1)
-    for sizes in (kept, dropped):
-        for step in (32, 64, 16, 100, 50, 8, 10, 4, 2, 1):
-            round_ones = [size for size in sizes if size % step == 0]
-            if round_ones:
-                return round_ones[0]
-    return None
 
 
 def _whole(name: str, value: Any, least: int) -> None:

@@ -55,7 +55,11 @@ def pool_of(audit_set: AuditSet, given: Any = None, seed: int = 0) -> ShadowPool
         records = _everything(open_source(given, "pool"))
         _refuse_other_shapes(records, audit_set)
         asked = Records(*tf.nest.map_structure(lambda leaf: leaf.numpy(), (audit_set.x, audit_set.y)))
-        return ShadowPool(records, _equal_records(records), matching_rows(asked, records), target_size)
+        found = matching_rows(asked, records)
+        keep = _as_large_as_twice(np.ones(len(records), bool), found[found >= 0], 2 * target_size, seed)
+        kept = records.take(keep)
+        row = np.where(found >= 0, (np.cumsum(keep) - 1)[found], -1)
+        return ShadowPool(kept, _equal_records(kept), row, target_size)
     sides = [_everything(source) for source in audit_set.sources]
     sizes = tuple(len(side) for side in sides)
     if sizes != audit_set.available:

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .attack import Signals
-from .shadow_assignment import check_trained_on, complement_of
+from .shadow_assignment import check_trained_on, without_pair
 
 
 class ShadowSignals(Mapping[str, NDArray[np.float32]]):
     """The shadow models' answers: name → float32[m, n, q], all of one shape; higher = more member-like. Read-only.
+
+    Records stand in the order in which they were asked about: of `AuditSet`'s x and y, or of what `ShadowModels.fit` was given.
 
     Axes: m shadow models, n audited records, q queries a record, z population records.
 
@@ -85,18 +87,15 @@ class ShadowSignals(Mapping[str, NDArray[np.float32]]):
     def as_target(self, model: int) -> tuple[Signals, NDArray[np.bool_], ShadowSignals]:
         """Lets a shadow model play the target.
 
-        Its complement is dropped with it: in a balanced design the remaining models would otherwise tell, by being IN once
-        more or less often than half, what the removed one had trained on.
+        Its complement is dropped with it; see `without_pair`.
 
         Args:
           model: which one.
         Returns:
           Its signals, bool[n] whether it trained on each record, and the other models' signals.
         """
-        others = np.ones(self.num_models, bool)
-        others[[model, *(other for other in [complement_of(self.trained_on, model)] if other is not None)]] = False
         signals = Signals({name: array[model] for name, array in self._values.items()})
-        return signals, self.trained_on[model], self.of_models(others)
+        return signals, self.trained_on[model], self.of_models(without_pair(self.trained_on, model))
 
 
 def _one_shape(values: Mapping[str, ArrayLike], what: str) -> Mapping[str, NDArray[np.float32]]:

@@ -29,13 +29,15 @@ def shadow_values(target: ArrayLike, shadow: ArrayLike, trained_on: ArrayLike, i
 
     Args:
       target: float[n] or [n, q].
-      shadow: float[m, n] or [m, n, q].
+      shadow: float[m, n] or [m, n, q] ([m, n, 1] goes with a target [n], too).
       trained_on: bool[m, n].
       infinite: True where ±inf has a meaning.
     Raises:
       ValueError: on shapes that do not fit each other, no shadow model, NaN, or infinite values without a meaning.
     """
     ours, theirs = np.asarray(target, dtype=np.float64), np.asarray(shadow, dtype=np.float64)
+    if ours.ndim == 1 and theirs.ndim == 3 and theirs.shape[2] == 1:
+        theirs = theirs[:, :, 0]
     if ours.ndim not in (1, 2) or theirs.ndim != ours.ndim + 1 or theirs.shape[1:] != ours.shape:
         raise ValueError(
             f"target has shape {ours.shape} and shadow {theirs.shape}; give (records) and (shadow models, records), both with "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .attack import SIGNAL_NAMES, AttackContext, Signals, check_name
+from .attack import AttackContext, Signals, check_name, check_signal
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,7 @@ class Threshold:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if self.signal not in SIGNAL_NAMES:
-            raise ValueError(f"{self.signal!r} is not a signal; choose one of {', '.join(SIGNAL_NAMES)}.")
+        check_signal(self.signal)
         object.__setattr__(self, "name", check_name(self.name or self.signal))
 
     @property

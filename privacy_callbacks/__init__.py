@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from privacy_callbacks.attacks.audit_warning import AuditWarning
     from privacy_callbacks.attacks.report import LeakageReport
 
-    from .auditing import audit
+    from .after_the_fact import audit
     from .leakage_limit import LeakageLimit
     from .mia_callback import MIACallback
     from .private_checkpoint import PrivateCheckpoint
@@ -31,7 +31,7 @@ _HOME = {
     "LeakageReport": "privacy_callbacks.attacks.report",
     "MIACallback": "privacy_callbacks.mia_callback",
     "PrivateCheckpoint": "privacy_callbacks.private_checkpoint",
-    "audit": "privacy_callbacks.auditing",
+    "audit": "privacy_callbacks.after_the_fact",
 }
 __all__ = [
     "AuditSet",

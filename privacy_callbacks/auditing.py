@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -13,23 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy_callbacks.attacks.attack import Attack, AttackContext, Scores, Signals, named_attacks, needs
-from privacy_callbacks.attacks.auc import auc
 from privacy_callbacks.attacks.audit_set import AuditSet
-from privacy_callbacks.attacks.audit_warning import AuditWarning
 from privacy_callbacks.attacks.compiled_pass import Queries, SignalPass
 from privacy_callbacks.attacks.fleet import ShadowRequest
-from privacy_callbacks.attacks.fleet_training import train_alone
 from privacy_callbacks.attacks.lira import LiRA
 from privacy_callbacks.attacks.low_fpr import nonmembers_needed
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.rmia import RMIA
-from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
-from privacy_callbacks.attacks.shadow_pool import pool_of
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.threshold import Threshold
 
+from .weight_fingerprint import fingerprint
+
 HEADLINE_FPR = 0.01
-NULL_CHECK_ERROR = 0.01
 
 # What shadow models answered, by the queries they were asked; or why they cannot.
 ShadowAnswers = Mapping[Queries, ShadowSignals]
@@ -91,6 +85,11 @@ class Auditor:
         without = [name for name, attack in self.attacks.items() if needs(attack).shadows and not with_shadows]
         if without:
             raise ValueError(f"attack {without[0]!r} compares with shadow models; give shadow_models=16, say.")
+        if with_shadows and not any(needs(attack).shadows for attack in self.attacks.values()):
+            raise ValueError(
+                "shadow models would be trained for nobody: none of the attacks compares with them; add LiRA() or RMIA(), say, "
+                "or leave shadow_models out."
+            )
         # The loss is always kept: its course over the epochs ranks the members at risk.
         self._wanted: dict[Queries, tuple[str, ...]] = {(): ("loss",)}
         for attack in self.attacks.values():
@@ -172,6 +171,7 @@ class Auditor:
                 if strict:
                     raise
                 reports.append(self._failed(name, error, step))
+        reports = _pointing_at_the_strongest(reports)
         postponed = frozenset(
             name for name, attack in self.attacks.items() if needs(attack).shadows and shadows is None
         )
@@ -260,73 +260,9 @@ class Auditor:
         return {queries: self._pass.population_signals(names, queries) for queries, names in wanted.items()}
 
 
-def audit(
-    model: Any,
-    members: Any,
-    nonmembers: Any = None,
-    attacks: Sequence[Attack] | Attack | None = None,
-    audit_size: int = 2_000,
-    seed: int = 0,
-    *,
-    population: Any = None,
-    loss: Any = None,
-    batch_size: int | None = None,
-    shadow_models: ShadowModels | int | None = None,
-    verbose: int = 1,
-) -> list[LeakageReport]:
-    """How much of its training data does this model give away? The callback's audit, after the fact.
-
-    Args:
-      model: a built Keras model; compiled, or with `loss` given.
-      members, nonmembers: records it was, and was not, trained on, in any form that `AuditSet` takes; or one `AuditSet`.
-      attacks: as for `MIACallback`.
-      audit_size: the most records to audit on each side; an `AuditSet` brings its own.
-      seed: decides sample, halves and permutations.
-      population: see `AuditSet`; default: a third of the non-members if an attack needs one.
-      loss: a loss to use instead of the compiled one.
-      batch_size: the most records in one forward pass.
-      shadow_models: `ShadowModels(16, epochs=..., batch_size=...)`, with the epochs and batch size that the model was trained
-        with; trained now, for the attacks that compare with such.
-      verbose: 0 = silent, 1 = a progress bar over shadow models.
-    Returns:
-      One report an attack.
-    Raises:
-      TypeError, ValueError: see `AuditSet` and `Auditor`.
-    """
-    audit_set = audit_set_for(members, nonmembers, attacks, population, audit_size, seed)
-    plan = as_shadow_models(shadow_models)
-    auditor = Auditor(model, audit_set, attacks, loss, batch_size, seed, with_shadows=plan is not None)
-    shadows, sentences = None, list(auditor.warnings)
-    if plan is not None:
-        pool = pool_of(audit_set, plan.pool, plan.seed)
-        requests = auditor.shadow_requests
-        shadows, remarks = train_alone(plan, model, audit_set, pool, requests, loss, batch_size, verbose)
-        auditor.warnings += remarks
-        sentences += remarks
-    for sentence in sentences:
-        warnings.warn(sentence, AuditWarning, stacklevel=2)
-    return list(auditor.run(None, strict=True, shadows=shadows).reports)
-
-
-def audit_set_for(
-    members: Any,
-    nonmembers: Any,
-    attacks: Sequence[Attack] | Attack | None,
-    population: Any,
-    audit_size: int,
-    seed: int,
-) -> AuditSet:
-    """The given `AuditSet`, or one drawn from the two sides; a third of the non-members set aside if attacks need it."""
-    if isinstance(members, AuditSet):
-        if nonmembers is not None or population is not None:
-            raise ValueError("members is an AuditSet already; leave nonmembers and population to it.")
-        return members
-    if nonmembers is None:
-        raise ValueError("nonmembers is missing: an attack is judged by telling members from records never trained on.")
-    if population is None:
-        asking = attacks is not None and any(needs(attack).population for attack in named_attacks(attacks).values())
-        population = 1 / 3 if asking else None
-    return AuditSet(members, nonmembers, population, audit_size, seed=seed)
+def shadow_attacks(attacks: Mapping[str, Attack]) -> list[str]:
+    """The names of those that compare with shadow models."""
+    return [name for name, attack in attacks.items() if needs(attack).shadows]
 
 
 def _default_attacks(signals: Sequence[str], with_shadows: bool) -> list[Attack]:
@@ -338,31 +274,21 @@ def _default_attacks(signals: Sequence[str], with_shadows: bool) -> list[Attack]
     return [*attacks, LiRA(), RMIA()]
 
 
-def null_check(untrained: Sequence[LeakageReport]) -> str | None:
-    """A sentence if some attack tells the sides apart before training, which no leakage explains; else None.
-
-    It fires for at most 1 % of experiments whose sides do come from one distribution (Bonferroni over the attacks).
-    """
-    level = 1 - NULL_CHECK_ERROR / max(1, len(untrained))
-    for report in untrained:
-        value = None if report.roc is None else auc(report.roc, level)
-        if value is None or value.low is None or value.high is None or value.low <= 0.5 <= value.high:
-            continue
-        return (
-            f"before any training the attack {report.attack!r} already has AUC {value:.3f} [{value.low:.3f}, "
-            f"{value.high:.3f}] ({100 * level:.4g} %), so either these weights have seen the members before, or the two "
-            "sides differ by themselves and part of every later number is that difference, not leakage: then draw both sides "
-            "at random from one pool."
-        )
-    return None
-
-
-def fingerprint(model: Any) -> str:
-    """A digest of all weights: equal for equal weights, so that a report can be told from a stale one."""
-    digest = hashlib.blake2b(digest_size=16)
-    for value in model.get_weights():
-        digest.update(np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()
+def _pointing_at_the_strongest(reports: list[LeakageReport]) -> list[LeakageReport]:
+    """The reports, the first of them with a note if another attack surely recognises more."""
+    headline = reports[0].auc
+    if headline is None or headline.high is None:
+        return reports
+    others = {report.attack: report.auc for report in reports[1:] if report.auc is not None}
+    above = {name: auc for name, auc in others.items() if auc.low is not None and auc.low > headline.high}
+    if not above:
+        return reports
+    name, best = max(above.items(), key=lambda one: float(one[1]))
+    note = (
+        f"attack {name!r} recognises more: AUC {best:.3f} [{best.low:.3f}, {best.high:.3f}]; list it first to make it the "
+        "headline."
+    )
+    return [replace(reports[0], notes=(*reports[0].notes, note)), *reports[1:]]
 
 
 def _own_training(model: Any, loss: Any) -> list[str]:

@@ -56,10 +56,23 @@ def readers_placed_too_early(callback: Any, keys: Sequence[str], fit: FitCall) -
     return [
         f"{type(reader).__name__} reads keys that this callback writes but stands before it in the list; place it after."
         for reader in before
-        if str(getattr(reader, "monitor", "")) in keys
-        or any(f"{{{key}" in str(getattr(reader, "filepath", "")) for key in keys)
-        or isinstance(reader, keras.callbacks.CSVLogger)
+        if _reads(reader, keys) or isinstance(reader, keras.callbacks.CSVLogger)
     ]
+
+
+def readers_of_nothing(keys: Sequence[str], fit: FitCall) -> list[str]:
+    """Sentences about callbacks that decide by keys which are NaN until training has ended."""
+    return [
+        f"{type(reader).__name__} decides by an attack whose shadow models are trained after the target, so that it has no "
+        "number in any epoch; train them in lockstep, or let it monitor another key."
+        for reader in fit.callbacks
+        if _reads(reader, keys)
+    ]
+
+
+def _reads(reader: Any, keys: Sequence[str]) -> bool:
+    names = {str(getattr(reader, "monitor", "")), str(getattr(reader, "leakage", ""))}
+    return bool(names & set(keys)) or any(f"{{{key}" in str(getattr(reader, "filepath", "")) for key in keys)
 
 
 def _part_of_training(num_members: int, steps: int | None) -> list[str]:

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy_callbacks.attacks.audit_set import AuditSet
-from privacy_callbacks.attacks.fleet_training import EpochBar, failure_sentences, prepare
+from privacy_callbacks.attacks.epoch_bar import EpochBar
+from privacy_callbacks.attacks.fleet import Fleet
+from privacy_callbacks.attacks.fleet_training import failure_sentences, prepare
 from privacy_callbacks.attacks.shadow_engine import learning_rate_variable
-from privacy_callbacks.attacks.shadow_models import ShadowModels, inferred_batch_size
+from privacy_callbacks.attacks.shadow_models import ShadowModels
 from privacy_callbacks.attacks.shadow_pool import pool_of
 
 from .auditing import Auditor, ShadowAnswers
@@ -67,28 +69,35 @@ class Lockstep:
             audit_set,
             pool_of(audit_set, plan.pool, plan.seed),
             batch_size=size,
-            epochs=plan.epochs or params.get("epochs"),
+            epochs=(plan.epochs if plan.schedule == "train_end" else None) or params.get("epochs"),
             share=share,
             loss=loss,
             ask_batch_size=batch_size,
             budget=budget,
         )
-        self._fleet, self._requests, self._model = prepared.fleet, auditor.shadow_requests, model
+        self._fleet: Fleet | None = prepared.fleet
+        self._requests, self._model = auditor.shadow_requests, model
         self.waits = plan.schedule == "train_end"
-        self._epochs, self._strict = plan.epochs, strict
+        self._epochs = plan.epochs if self.waits else params.get("epochs")
+        self._strict = strict
         verbose = params.get("verbose") or 0
         self._verbose = 1 if verbose == "auto" else int(verbose)
         self._optimizer = model.optimizer
         self._rates: list[float] = []
         self._rates_of_epochs: list[NDArray[np.float32] | None] = []
+        self._rate_changed = False
         self._failure: Exception | None = None
         self._ended = False
         self.warnings = [*prepared.warnings, *from_fit, *_schedule_warning(model, prepared.fleet, members, share, size)]
         if self._verbose and prepared.engine:
             print(f"Shadow models: {prepared.engine}")
-        # An attack that cannot work with these shadow models says so now, not after hours.
-        untrained = self._asked()
-        auditor.try_attacks(untrained)
+        try:
+            untrained = self._asked()
+            # An attack that cannot work with these shadow models says so now, not after hours.
+            auditor.try_attacks(untrained)
+        except BaseException:
+            self.close()
+            raise
         self.answers: dict[int, ShadowAnswers] = {} if self.waits else {-1: untrained}
 
     def on_epoch_begin(self) -> None:
@@ -104,23 +113,25 @@ class Lockstep:
     def on_epoch_end(self, warn: Callable[[str], None]) -> None:
         """Notes how the target was trained, and in lockstep moves the fleet on by one epoch."""
         rates = np.array(self._rates, np.float32) if self._rates else self._rate_now()
-        if rates is not None and (rates == rates[0]).all():
-            rates = rates[:1]  # one number for an epoch of a million steps
+        if rates is not None:
+            first = next((known for known in self._rates_of_epochs if known is not None), rates)[0]
+            self._rate_changed |= bool((rates != first).any())
+            rates = rates[:1] if (rates == rates[0]).all() else rates  # one number for an epoch of a million steps
         self._rates_of_epochs.append(rates)
         if not self.waits and self._failure is None:
             with self._may_fail(warn):
-                self._train(rates, f"{self._fleet.epoch + 1}")
+                self._train(rates)
 
     def on_train_end(self, warn: Callable[[str], None]) -> None:
         """Where the fleet has waited: trains it for as many epochs as the target was trained."""
         self._ended = True
         if not self.waits:
             return
-        epochs = self._epochs or len(self._rates_of_epochs)
+        trained = len(self._rates_of_epochs)
+        self._epochs = self._epochs or trained
         with self._may_fail(warn):
-            for epoch in range(self._fleet.epoch, epochs):
-                rates = self._rates_of_epochs[min(epoch, len(self._rates_of_epochs) - 1)]
-                self._train(rates, f"{epoch + 1}/{epochs}")
+            for epoch in range(self._epochs):
+                self._train(self._rates_of_epochs[min(epoch, trained - 1)])
 
     def ask(self, step: int, warn: Callable[[str], None]) -> ShadowAnswers | Exception | None:
         """What the shadow models answer at this step, asked once; why they cannot; or None if they wait for training's end."""
@@ -140,17 +151,21 @@ class Lockstep:
 
     def close(self) -> None:
         """Lets the models and their records go; what they answered stays."""
-        self._fleet.close()
+        if self._fleet is not None:
+            self._fleet.close()
+        self._fleet = None
 
     def _asked(self) -> ShadowAnswers:
+        assert self._fleet is not None
+        answers = {queries: self._fleet.signals(request, queries) for queries, request in self._requests.items()}
         remarks = (*failure_sentences(self._fleet), *self._remarks())
-        return {
-            queries: self._fleet.signals(request, queries).with_warnings(remarks)
-            for queries, request in self._requests.items()
-        }
+        return {queries: signals.with_warnings(remarks) for queries, signals in answers.items()}
 
-    def _train(self, rates: NDArray[np.float32] | None, label: str) -> None:
-        self._fleet.train_epoch(rates, EpochBar(self._fleet, f"\nShadow models, epoch {label}", self._verbose))
+    def _train(self, rates: NDArray[np.float32] | None) -> None:
+        fleet = self._fleet
+        assert fleet is not None
+        label = f"{fleet.epoch + 1}" + (f"/{self._epochs}" if self._epochs else "")
+        fleet.train_epoch(rates, EpochBar(len(fleet.alive), label, self._verbose))
 
     @contextlib.contextmanager
     def _may_fail(self, warn: Callable[[str], None]) -> Iterator[None]:
@@ -168,11 +183,13 @@ class Lockstep:
 
     def _remarks(self) -> list[str]:
         remarks = []
-        rates = [rate for rates in self._rates_of_epochs if rates is not None for rate in rates]
-        if len(set(rates)) > 1:
+        if self._rate_changed:
             remarks.append("The learning rate was changed during training; shadow models took the same, step by step.")
         if self._model.optimizer is not self._optimizer:
             remarks.append("The target's optimizer was replaced during training; shadow models kept the first one.")
+        trained = len(self._rates_of_epochs)
+        if self._ended and self.waits and self._epochs != trained:
+            remarks.append(f"Shadow models were trained for {self._epochs} epochs, the target for {trained}.")
         return remarks
 
 
@@ -189,6 +206,23 @@ def _batch_size(plan: ShadowModels, members: int, steps: int | None, fit: FitCal
             "ShadowModels(batch_size=...), the one that fit trains with."
         )
     return inferred
+
+
+def inferred_batch_size(num_records: int, steps: int | None) -> int | None:
+    """The batch size that makes `steps` of one pass over the records, the roundest if several do; None if none does."""
+    if not steps or num_records < 1:
+        return None
+    if steps == 1:
+        return num_records
+    # ⌈n/b⌉ = steps with the last batch kept, ⌊n/b⌋ = steps with it dropped.
+    kept = range(-(-num_records // steps), -(-num_records // (steps - 1)))
+    dropped = range(num_records // (steps + 1) + 1, num_records // steps + 1)
+    for sizes in (kept, dropped):
+        for step in (32, 64, 16, 100, 50, 8, 10, 4, 2, 1):
+            round_ones = [size for size in sizes if size % step == 0]
+            if round_ones:
+                return round_ones[0]
+    return None
 
 
 def _as_fit_trains(plan: ShadowModels, fit: FitCall) -> tuple[ShadowModels, list[str]]:

@@ -22,12 +22,15 @@ from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 
-from .auditing import Audit, Auditor, ShadowAnswers, audit_set_for, fingerprint, null_check
-from .fit_doubts import FitCall, current_fit, doubts_about_members, readers_placed_too_early
+from .after_the_fact import audit_set_for
+from .auditing import Audit, Auditor, ShadowAnswers, shadow_attacks
+from .fit_doubts import FitCall, current_fit, doubts_about_members, readers_of_nothing, readers_placed_too_early
 from .lockstep import Lockstep
+from .null_check import null_check
 from .publisher import Publisher
 from .records_at_risk import records_table
 from .tensorboard_log import check_writable
+from .weight_fingerprint import fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,7 +195,10 @@ class MIACallback(keras.callbacks.Callback):
             auditor.warnings += self._lockstep.warnings
         carries = self._every != "train_end"
         self._publisher = Publisher(self.model, self.name, list(auditor.attacks), self._log_dir, carries)
-        for sentence in (*auditor.warnings, *readers_placed_too_early(self, self._publisher.keys, fit)):
+        doubts = readers_placed_too_early(self, self._publisher.keys, fit)
+        if self._shadow_models is not None and self._shadow_models.schedule == "train_end":
+            doubts += readers_of_nothing(self._publisher.keys_of(shadow_attacks(auditor.attacks)), fit)
+        for sentence in (*auditor.warnings, *doubts):
             self._warn(sentence)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -289,11 +295,13 @@ class MIACallback(keras.callbacks.Callback):
             if audit is not None and audit.fingerprint == weights:
                 return audit
         # The weights of an audited epoch, restored, are compared with the shadow models of that epoch.
+        epoch = self._epoch_of_weights.get(weights)
+        note = _HELD_NOW if epoch is None else f"the model holds the weights of epoch {epoch + 1} again."
         shadows: ShadowAnswers | Exception | None = None
         remark: tuple[str, ...] = ()
         if self._lockstep is not None:
-            shadows, remark = self._lockstep.known_at(self._epoch_of_weights.get(weights))
-        self._glimpse = self._auditor.run(None, strict=self._strict, notes=(_HELD_NOW, *remark), shadows=shadows)
+            shadows, remark = self._lockstep.known_at(epoch)
+        self._glimpse = self._auditor.run(epoch, strict=self._strict, notes=(note, *remark), shadows=shadows)
         return self._glimpse
 
     # What one audit leads to.

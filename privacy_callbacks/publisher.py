@@ -29,12 +29,17 @@ class Publisher:
     """
 
     def __init__(self, model: Any, name: str, attacks: Sequence[str], log_dir: str | None, carries: bool) -> None:
-        others = (f"{attack}_auc" for attack in attacks[1:])
-        self.keys = [f"{name}_{key}" for key in (*_HEADLINE_METRICS, *others)]
+        self._keys_of = {attacks[0]: [f"{name}_{metric}" for metric in _HEADLINE_METRICS]}
+        self._keys_of |= {attack: [f"{name}_{attack}_auc"] for attack in attacks[1:]}
+        self.keys = [key for keys in self._keys_of.values() for key in keys]
         self.values = dict.fromkeys(self.keys, float("nan")) if carries else {}
         self._model = model
         self._log = None if log_dir is None else TensorBoardLog(log_dir, name)
         retract(model, self.keys)
+
+    def keys_of(self, attacks: Sequence[str]) -> list[str]:
+        """The log keys of these attacks."""
+        return [key for attack in attacks for key in self._keys_of[attack]]
 
     def forget(self) -> None:
         """Whatever fails from here on must not leave the numbers of another epoch standing."""

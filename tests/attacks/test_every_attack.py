@@ -126,12 +126,12 @@ def test_the_interval_covers_one_half_without_a_leak_and_lies_above_it_with_one(
 @every_attack
 def test_the_gaussian_world_reaches_its_closed_form(attack):
     """A threshold its own; every attack with shadow models more than that, LiRA nearly the ideal."""
-    world, few = GaussianWorld(1.0, 2.0), attack in WITH_SHADOWS
+    world, with_shadows = GaussianWorld(1.0, 2.0), attack in WITH_SHADOWS
     values, is_member, shadow, trained_on = world.draw_with_shadows(
-        *((10_000, 10_000, 128) if few else (50_000, 50_000, 2)), np.random.default_rng(4)
+        *((10_000, 10_000, 128) if with_shadows else (50_000, 50_000, 2)), np.random.default_rng(4)
     )
     auc = float(LeakageReport.from_scores(World(values, shadow, trained_on).score(attack), is_member).auc)
-    if not few:
+    if not with_shadows:
         assert auc == pytest.approx(world.auc, abs=0.006)
     elif isinstance(attack, LiRA):
         assert auc == pytest.approx(world.ideal_auc, abs=0.01)
@@ -190,13 +190,14 @@ def test_two_attacks_of_a_kind_get_names_of_their_own():
         (lambda: Scores(np.zeros(2), np.array([1, 0]), np.arange(3)), ValueError, "3 ids were given for 2 scores"),
         (lambda: LiRA("onlin"), ValueError, "mode is 'onlin'; give one of 'online', 'offline'"),
         (lambda: LiRA(variance="best"), ValueError, "variance is 'best'"),
-        (lambda: LiRA(signal="phi"), ValueError, "signal is 'phi'"),
+        (lambda: LiRA(signal="phi"), ValueError, "'phi' is not a signal"),
         (lambda: RMIA(a=2.0), ValueError, r"a is 2.0; give a number in \[0, 1\]"),
         (lambda: RMIA(gamma=0), ValueError, "gamma is 0"),
         (lambda: RMIA(form="rank"), ValueError, "form 'rank'"),
         (lambda: AttackR("phi"), ValueError, "'phi' is not a signal"),
         (lambda: DifficultyCalibration("phi"), ValueError, "'phi' is not a signal"),
-        (lambda: ShadowClassifier(features=("phi",)), ValueError, "features"),
+        (lambda: ShadowClassifier(features=("phi",)), ValueError, "'phi' is not a signal"),
+        (lambda: ShadowClassifier(features=()), ValueError, "features is empty"),
         (lambda: ShadowClassifier(classifier="svc"), TypeError, "give an instance of a scikit-learn classifier"),
     ],
 )

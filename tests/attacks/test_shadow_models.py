@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from privacy_callbacks.attacks import ShadowModels
-from privacy_callbacks.attacks.engine_choice import choose_engine
+from privacy_callbacks.attacks import ShadowModels, lira_scores, signals_of
+from privacy_callbacks.attacks.engine_choice import EngineChoice, choose_engine
+from privacy_callbacks.attacks.fleet_training import affordable_models
 from privacy_callbacks.attacks.fresh_model import FreshModels, state_variables
 from privacy_callbacks.attacks.parked_states import ParkedStates
-from privacy_callbacks.attacks.shadow_models import as_shadow_models, inferred_batch_size
+from privacy_callbacks.attacks.shadow_models import as_shadow_models
 from privacy_callbacks.attacks.shadow_pool import pool_from_records
 from privacy_callbacks.attacks.training_data import TrainingData, epoch_order
 
@@ -67,9 +68,7 @@ def engine_of(model, name, x, y, batch_size=10, class_weight=None, augment=None)
 MODELS = {
     "dense": lambda: classifier(),
     "batch norm and dropout": lambda: classifier(layers.Dense(8), layers.BatchNormalization(), layers.Dropout(0.3)),
-    "regulariser and loss of its own": lambda: classifier(
-        layers.Dense(4, kernel_regularizer="l2", activity_regularizer="l2")
-    ),
+    "regularisers": lambda: classifier(layers.Dense(4, kernel_regularizer="l2", activity_regularizer="l2")),
     "momentum and clipping": lambda: classifier(optimizer=keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.5)),
     "a user's own loss by name": lambda: classifier(loss=surprise),
     "weight decay and ema": lambda: classifier(optimizer=keras.optimizers.AdamW(0.01, use_ema=True)),
@@ -121,7 +120,7 @@ def test_auto_measures_says_what_it_found_and_agrees(capsys):
     (x, y), model = records(), classifier()
     auto = plan(engine="auto").fit(model, x, y, signals=("loss",))
     printed = capsys.readouterr().out
-    for part in ("compiled", "xla", "fit", "ms a step", "Shadow models, epoch 2/2", "4/4"):
+    for part in ("compiled", "xla", "fit", "ms a step", "is chosen", "Shadow models, epoch 2/2: 4 models"):
         assert part in printed
     np.testing.assert_allclose(auto["loss"], plan().fit(model, x, y, verbose=0)["loss"], atol=1e-4)
 
@@ -369,24 +368,6 @@ def test_what_cannot_be_trained_is_refused_before_training(make, x, options, mes
         plan(**options).fit(make(), x, records()[1], verbose=0)
 
 
-@pytest.mark.parametrize(
-    ("count", "steps", "expected"),
-    [
-        (2_500, 79, 32),
-        (2_500, 50, 50),
-        (60_000, 1_875, 32),
-        (1_000, 8, 128),
-        (10, 1, 10),
-        (100, 3, 48),
-        (100, 200, None),
-    ],
-)
-def test_the_batch_size_is_told_from_the_steps(count, steps, expected):
-    assert inferred_batch_size(count, steps) == expected
-    if expected:
-        assert steps in (-(-count // expected), count // expected)
-
-
 def test_an_epoch_is_a_pass_over_the_in_records_in_an_order_of_its_own():
     own = np.arange(20) % 2 == 0
     one, two = (epoch_order(own, (1, 2), epoch) for epoch in (0, 1))
@@ -412,3 +393,52 @@ def test_parked_states_come_back_as_they_were(tmp_path):
     assert states.parked == 1
     states.close()
     assert states.parked == 0
+
+
+@pytest.mark.parametrize(
+    ("budget", "fit", "ours", "expected", "said"),
+    [
+        (1.0, 16.0, 1.0, 16, ""),
+        (0.5, 16.0, 1.0, 8, "8 shadow models are trained instead of 16, to stay within 0.5 times"),
+        (0.49, 16.0, 1.0, 6, "6 shadow models are trained instead"),
+        (0.1, 16.0, 1.0, 4, "even 4 shadow models cost more than the budget"),
+        (9.0, 1.0, 1.0, 8, "8 shadow models"),
+    ],
+)
+def test_a_budget_buys_a_number_of_shadow_models(budget, fit, ours, expected, said):
+    """Room for budget · (fit's seconds a step / ours), target and shadow models with 100 steps an epoch each."""
+    choice = EngineChoice(None, ours, fit, "")
+    given, sentences = affordable_models(16, budget, choice, 100, 100)
+    assert given == expected
+    assert said in " ".join(sentences)
+    assert bool(sentences) == bool(said)
+    half = affordable_models(16, budget, choice, 100, 50)[0]  # half as many steps: twice as many models
+    assert half == min(16, max(4, 2 * int(budget * fit / ours)))
+
+
+def test_signals_of_a_model_go_with_those_of_shadow_models():
+    (x, y), model = records(), classifier()
+    model.fit(x, y, epochs=2, verbose=0)
+    shadows = plan(8).fit(model, x, y, signals=("scaled_logit", "confidence"), verbose=0)
+    own = signals_of(model, x, y)
+    np.testing.assert_allclose(
+        own["confidence"][:, 0], np.log(model.predict(x, verbose=0)[np.arange(90), y]), rtol=1e-4
+    )
+    scores = lira_scores(own["scaled_logit"], shadows["scaled_logit"], shadows.trained_on)
+    np.testing.assert_array_equal(
+        scores, lira_scores(own["scaled_logit"][:, 0], shadows["scaled_logit"], shadows.trained_on)
+    )
+    assert signals_of(model, x, y, signals=("loss",), queries=(lambda x: x, lambda x: -x))["loss"].shape == (90, 2)
+
+
+def test_a_memory_limit_that_the_engine_cannot_keep_is_said():
+    (x, y), model = records(), classifier()
+    assert "memory_limit has no effect" in plan(engine="fit", memory_limit=1).fit(model, x, y, verbose=0).warnings[-1]
+
+
+def test_an_eager_model_is_trained_by_fit():
+    x, y = records()
+    model = classifier(run_eagerly=True)
+    with pytest.raises(ValueError, match="compiled to run eagerly"):
+        plan(engine="compiled").fit(model, x, y, verbose=0)
+    assert np.isfinite(plan(2, engine="auto", epochs=1).fit(model, x, y, verbose=0)["loss"]).all()

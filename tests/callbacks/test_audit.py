@@ -107,7 +107,7 @@ def test_a_model_trained_on_neither_side_gives_intervals_that_cover_one_half(mak
 @pytest.mark.slow
 def test_the_null_check_fires_in_about_one_experiment_of_a_hundred_at_most():
     from privacy_callbacks.attacks import LeakageReport
-    from privacy_callbacks.auditing import null_check
+    from privacy_callbacks.null_check import null_check
 
     rng = np.random.default_rng(1)
     fired = 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from privacy_callbacks import AuditSet, MIACallback, audit
+from privacy_callbacks import AuditSet, LeakageLimit, MIACallback, PrivateCheckpoint, audit
 from privacy_callbacks.attacks import (
     RMIA,
     AttackR,
@@ -18,6 +18,7 @@ from privacy_callbacks.attacks import (
     ShadowModels,
     Threshold,
 )
+from privacy_callbacks.lockstep import inferred_batch_size
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*cannot resolve a false positive rate:UserWarning",
@@ -52,6 +53,22 @@ def fit(model, data, mia, epochs=3, **options):
     return model.fit(
         x, y, batch_size=options.pop("batch_size", 20), epochs=epochs, verbose=0, callbacks=[mia], **options
     )
+
+
+class FleetWatch(keras.callbacks.Callback):
+    """Looks at the fleet while it is there."""
+
+    def __init__(self, mia):
+        super().__init__()
+        self.mia = mia
+
+    def on_epoch_end(self, epoch, logs=None):
+        fleet = self.mia._lockstep._fleet
+        self.steps_per_epoch, self.batch_size, self.assignment = (
+            fleet.steps_per_epoch,
+            fleet._batch_size,
+            fleet._assignment,
+        )
 
 
 def test_lira_and_rmia_appear_epoch_by_epoch(noise, tmp_path):
@@ -195,10 +212,15 @@ def test_the_batch_size_of_fit_is_taken_over_or_asked_for(noise):
         memoriser().fit(endless, epochs=1, steps_per_epoch=2, verbose=0, callbacks=[mia])
     # Half a pass an epoch: the fleet takes half passes, too.
     mia = MIACallback(*noise, attacks=[LiRA()], shadow_models=plan(batch_size=25))
-    memoriser().fit(endless, epochs=2, steps_per_epoch=2, verbose=0, callbacks=[mia])
-    assert mia._lockstep._fleet.steps_per_epoch == 2
-    one_pass = plan(epochs=1, batch_size=25)
-    assert one_pass.assignment(200).sum(axis=1).tolist() == [100] * 4
+    seen = FleetWatch(mia)
+    memoriser().fit(endless, epochs=2, steps_per_epoch=2, verbose=0, callbacks=[mia, seen])
+    assert seen.steps_per_epoch == 2
+    # Told from the frame of fit, and from the steps where that does not say.
+    for data, options in (((x, y), {"batch_size": 25}), ((tf.data.Dataset.from_tensor_slices((x, y)).batch(25),), {})):
+        mia = MIACallback(*noise, attacks=[LiRA()], shadow_models=plan())
+        seen = FleetWatch(mia)
+        memoriser().fit(*data, **options, verbose=0, callbacks=[mia, seen])
+        assert (seen.steps_per_epoch, seen.batch_size) == (4, 25)
 
 
 def test_class_weights_of_fit_are_taken_over(noise):
@@ -225,7 +247,10 @@ def test_sample_weights_of_fit_are_warned_of(noise):
 def test_training_sets_of_another_size_are_said(noise):
     (x, y), (x_out, y_out) = noise
     mia = MIACallback((x, y), (x_out[:40], y_out[:40]), attacks=[LiRA()], shadow_models=plan())
-    with pytest.warns(AuditWarning, match="each shadow model trains on 70 records, the target on 100"):
+    with pytest.warns(
+        AuditWarning,
+        match=r"each shadow model trains on 70 records, .* the target on 100: .* as many non-members as members",
+    ):
         fit(memoriser(), noise, mia)
     assert any("each shadow model trains on 70" in warning for warning in mia.report.warnings)
 
@@ -233,9 +258,10 @@ def test_training_sets_of_another_size_are_said(noise):
 def test_where_the_pool_is_large_shadow_models_train_on_as_many_as_the_target(noise, recwarn):
     (x, y), (x_out, y_out) = noise
     mia = MIACallback((x[:30], y[:30]), (x_out, y_out), attacks=[LiRA()], shadow_models=plan(), audit_size=20)
-    memoriser().fit(x[:30], y[:30], batch_size=10, verbose=0, callbacks=[mia])
-    assert mia._lockstep._fleet._assignment.shape == (4, 60)
-    assert set(mia._lockstep._fleet._assignment.sum(axis=1)) == {30}
+    seen = FleetWatch(mia)
+    memoriser().fit(x[:30], y[:30], batch_size=10, verbose=0, callbacks=[mia, seen])
+    assert seen.assignment.shape == (4, 60)
+    assert set(seen.assignment.sum(axis=1)) == {30}
     assert not any("each shadow model trains on" in str(warning.message) for warning in recwarn)
 
 
@@ -252,19 +278,24 @@ def test_owners_are_in_or_out_together(noise):
 
 def test_the_population_is_in_no_shadow_models_pool(noise):
     mia = MIACallback(*noise, attacks=[RMIA(form="percentile")], shadow_models=plan())
-    fit(memoriser(), noise, mia, epochs=1)
+    seen = FleetWatch(mia)
+    (x, y), _ = noise
+    memoriser().fit(x, y, batch_size=20, verbose=0, callbacks=[mia, seen])
     aside = len(mia.audit_set.population)
     assert aside == 33
-    assert mia._lockstep._fleet._assignment.shape == (4, 200 - aside)
+    assert seen.assignment.shape == (4, 200 - aside)
     assert mia.shadow_signals[0].population["confidence"].shape == (4, aside, 1)
 
 
 def test_a_pool_of_other_records_leaves_every_audited_one_out(noise):
     rng = np.random.default_rng(5)
-    other = rng.normal(size=(200, 6)).astype("float32"), rng.integers(0, 3, 200)
+    other = rng.normal(size=(900, 6)).astype("float32"), rng.integers(0, 3, 900)
     attacks = [LiRA("offline"), RMIA(), AttackR(), DifficultyCalibration()]
     mia = MIACallback(*noise, attacks=attacks, shadow_models=plan(pool=other))
-    fit(memoriser(), noise, mia, epochs=30)
+    seen = FleetWatch(mia)
+    (x, y), _ = noise
+    memoriser().fit(x, y, batch_size=20, epochs=30, verbose=0, callbacks=[mia, seen])
+    assert set(seen.assignment.sum(axis=1)) == {100}  # as many as the target has
     assert not mia.shadow_signals[29].trained_on.any()
     assert all(report.auc.low > 0.5 for report in mia.reports[-4:])
     online = MIACallback(*noise, attacks=[LiRA()], shadow_models=plan(pool=other))
@@ -368,6 +399,9 @@ def test_restored_weights_are_compared_with_the_shadow_models_of_their_epoch(noi
     at_best = next(report for report in mia.reports if report.step == best.best_epoch)
     assert best.best_epoch < mia.reports[-1].step
     assert float(mia.report.auc) == float(at_best.auc)
+    assert mia.report.step == best.best_epoch
+    assert any(f"the weights of epoch {best.best_epoch + 1} again" in note for note in mia.report.notes)
+    assert not any("shadow models compared with" in note for note in mia.report.notes)
 
 
 def test_other_weights_are_compared_with_the_last_and_the_report_says_so(noise):
@@ -405,13 +439,103 @@ def test_tuners_copy_the_fleets_plan(noise):
     assert copied._budget == 3.0
 
 
-def test_without_shadow_models_keras_calls_no_batch_hook_of_ours(noise):
+def test_without_shadow_models_no_batch_hook_is_ours(noise):
     plain, with_fleet = MIACallback(*noise), MIACallback(*noise, shadow_models=plan())
-    counts = [
-        sum(1 for hook in (callback.on_train_batch_begin,) if not hasattr(hook, "_is_default"))
-        for callback in (plain, with_fleet)
+    inherited = keras.callbacks.Callback.on_train_batch_begin
+    assert plain.on_train_batch_begin.__func__ is inherited
+    assert with_fleet.on_train_batch_begin.__func__ is not inherited
+
+
+def test_a_fleet_for_nobody_is_refused(noise):
+    with pytest.raises(ValueError, match="trained for nobody"):
+        fit(memoriser(), noise, MIACallback(*noise, attacks=Threshold(), shadow_models=plan()))
+
+
+def test_who_decides_by_an_attack_that_waits_is_warned(noise, tmp_path):
+    mia = MIACallback(*noise, attacks=[Threshold(), LiRA()], shadow_models=plan(schedule="train_end"))
+    (x, y), _ = noise
+    deciding = [
+        LeakageLimit("mia_lira_auc", 0.9),
+        PrivateCheckpoint(tmp_path / "a.keras", "loss", leakage="mia_lira_auc"),
     ]
-    assert counts == [0, 1]
+    with pytest.warns(AuditWarning) as caught:
+        memoriser().fit(x, y, batch_size=20, verbose=0, callbacks=[mia, *deciding, LeakageLimit("mia_auc", 0.9)])
+    said = [
+        str(warning.message) for warning in caught if "decides by an attack whose shadow models" in str(warning.message)
+    ]
+    assert len(said) == 2
+    assert "LeakageLimit" in said[0]
+    assert "PrivateCheckpoint" in said[1]
+
+
+def test_a_limit_on_lira_stops_training(noise):
+    mia = MIACallback(*noise, attacks=[Threshold(), LiRA()], shadow_models=plan(8))
+    (x, y), _ = noise
+    limit = LeakageLimit("mia_lira_auc", maximum=0.7)
+    memoriser().fit(x, y, batch_size=20, epochs=60, verbose=0, callbacks=[mia, limit])
+    assert mia.reports[-1].step < 59
+    assert mia.reports[-1].auc.low > 0.7
+
+
+def test_the_headline_says_if_another_attack_recognises_more(noise):
+    mia = MIACallback(*noise, attacks=[Threshold("correct"), LiRA()], shadow_models=plan(8))
+    fit(memoriser(more=[layers.GaussianNoise(0.5)]), noise, mia, epochs=25)
+    headline, lira = mia.reports[-2:]
+    assert headline.auc.high < lira.auc.low
+    assert f"attack 'lira' recognises more: AUC {lira.auc:.3f}" in " ".join(headline.notes)
+    assert not any("recognises more" in note for note in lira.notes)
+
+
+def test_shadow_models_trained_for_other_epochs_than_the_target_are_said(noise):
+    mia = MIACallback(*noise, attacks=[LiRA()], shadow_models=plan(schedule="train_end", epochs=2))
+    fit(memoriser(), noise, mia, epochs=3)
+    assert any("trained for 2 epochs, the target for 3" in note for note in mia.report.notes)
+
+
+def test_a_fleet_is_let_go_after_the_fit_and_after_a_refusal(noise):
+    import gc
+    import weakref
+
+    from privacy_callbacks.attacks.fleet import Fleet
+
+    mia = MIACallback(*noise, attacks=[LiRA()], shadow_models=plan(memory_limit=1))
+    watch = FleetWatch(mia)
+    alive = []
+    watch.on_epoch_end = lambda epoch, logs=None: alive.append(weakref.ref(mia._lockstep._fleet))
+    (x, y), _ = noise
+    memoriser().fit(x, y, batch_size=20, verbose=0, callbacks=[mia, watch])
+    gc.collect()
+    assert len(alive) == 1
+    assert alive[0]() is None
+    before = [item for item in gc.get_objects() if isinstance(item, Fleet)]
+    with pytest.raises(ValueError, match="cannot work with these shadow models"):
+        fit(memoriser(), noise, MIACallback(*noise, attacks=[LiRA()], shadow_models=plan(2, memory_limit=1)))
+    gc.collect()
+    assert [item for item in gc.get_objects() if isinstance(item, Fleet)] == before
+
+
+def test_what_is_printed_without_a_terminal_is_one_line_an_epoch(noise, capsys):
+    (x, y), _ = noise
+    mia = MIACallback(*noise, attacks=[LiRA()], shadow_models=plan(engine="auto"))
+    memoriser().fit(x, y, batch_size=20, epochs=2, verbose=2, callbacks=[mia])
+    printed = capsys.readouterr().out
+    assert "ms a step" in printed
+    assert "is chosen" in printed
+    assert "Shadow models, epoch 1/2: 4 models" in printed
+    assert "Shadow models, epoch 2/2: 4 models" in printed
+    memoriser().fit(x, y, batch_size=20, epochs=2, verbose=0, callbacks=[mia])
+    assert capsys.readouterr().out == ""
+
+
+def test_tensorboard_holds_liras_curve(noise, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    mia = MIACallback(*noise, attacks=[LiRA()], shadow_models=plan(), log_dir=tmp_path)
+    history = fit(memoriser(), noise, mia, epochs=3).history
+    events = EventAccumulator(str(tmp_path / "mia" / "lira"))
+    events.Reload()
+    written = [tf.make_ndarray(event.tensor_proto).item() for event in events.Tensors("mia/auc")]
+    np.testing.assert_allclose(written, history["mia_auc"], rtol=1e-6)
 
 
 def test_a_callback_can_be_fitted_twice(noise):
@@ -452,3 +576,21 @@ def test_without_memory_the_interval_covers_one_half(noise, members):
     model.fit(*trained_on, batch_size=50, epochs=3, verbose=0, callbacks=[mia])
     for report in mia.reports[-4:]:
         assert report.auc.low <= 0.5 <= report.auc.high
+
+
+@pytest.mark.parametrize(
+    ("count", "steps", "expected"),
+    [
+        (2_500, 79, 32),
+        (2_500, 50, 50),
+        (60_000, 1_875, 32),
+        (1_000, 8, 128),
+        (10, 1, 10),
+        (100, 3, 48),
+        (100, 200, None),
+    ],
+)
+def test_the_batch_size_is_told_from_the_steps(count, steps, expected):
+    assert inferred_batch_size(count, steps) == expected
+    if expected:
+        assert steps in (-(-count // expected), count // expected)

@@ -1,0 +1,86 @@
+"""The audit of a model that has been trained already."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from privacy_callbacks.attacks.attack import Attack, named_attacks, needs
+from privacy_callbacks.attacks.audit_set import AuditSet
+from privacy_callbacks.attacks.audit_warning import AuditWarning
+from privacy_callbacks.attacks.fleet_alone import train_alone
+from privacy_callbacks.attacks.report import LeakageReport
+from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
+from privacy_callbacks.attacks.shadow_pool import pool_of
+
+from .auditing import Auditor
+
+
+def audit(
+    model: Any,
+    members: Any,
+    nonmembers: Any = None,
+    attacks: Sequence[Attack] | Attack | None = None,
+    audit_size: int = 2_000,
+    seed: int = 0,
+    *,
+    population: Any = None,
+    loss: Any = None,
+    batch_size: int | None = None,
+    shadow_models: ShadowModels | int | None = None,
+    verbose: int = 1,
+) -> list[LeakageReport]:
+    """How much of its training data does this model give away? The callback's audit, after the fact.
+
+    Args:
+      model: a built Keras model; compiled, or with `loss` given.
+      members, nonmembers: records it was, and was not, trained on, in any form that `AuditSet` takes; or one `AuditSet`.
+      attacks: as for `MIACallback`.
+      audit_size: the most records to audit on each side; an `AuditSet` brings its own.
+      seed: decides sample, halves and permutations.
+      population: see `AuditSet`; default: a third of the non-members if an attack needs one.
+      loss: a loss to use instead of the compiled one.
+      batch_size: the most records in one forward pass.
+      shadow_models: `ShadowModels(16, epochs=..., batch_size=...)`, with the epochs and batch size that the model was trained
+        with; trained now, for the attacks that compare with such.
+      verbose: 0 = silent, 1 = a progress bar over shadow models.
+    Returns:
+      One report an attack.
+    Raises:
+      TypeError, ValueError: see `AuditSet` and `Auditor`.
+    """
+    audit_set = audit_set_for(members, nonmembers, attacks, population, audit_size, seed)
+    plan = as_shadow_models(shadow_models)
+    auditor = Auditor(model, audit_set, attacks, loss, batch_size, seed, with_shadows=plan is not None)
+    shadows, sentences = None, list(auditor.warnings)
+    if plan is not None:
+        pool = pool_of(audit_set, plan.pool, plan.seed)
+        requests = auditor.shadow_requests
+        shadows, remarks = train_alone(plan, model, audit_set, pool, requests, loss, batch_size, verbose)
+        auditor.warnings += remarks
+        sentences += remarks
+    for sentence in sentences:
+        warnings.warn(sentence, AuditWarning, stacklevel=2)
+    return list(auditor.run(None, strict=True, shadows=shadows).reports)
+
+
+def audit_set_for(
+    members: Any,
+    nonmembers: Any,
+    attacks: Sequence[Attack] | Attack | None,
+    population: Any,
+    audit_size: int,
+    seed: int,
+) -> AuditSet:
+    """The given `AuditSet`, or one drawn from the two sides; a third of the non-members set aside if attacks need it."""
+    if isinstance(members, AuditSet):
+        if nonmembers is not None or population is not None:
+            raise ValueError("members is an AuditSet already; leave nonmembers and population to it.")
+        return members
+    if nonmembers is None:
+        raise ValueError("nonmembers is missing: an attack is judged by telling members from records never trained on.")
+    if population is None:
+        asking = attacks is not None and any(needs(attack).population for attack in named_attacks(attacks).values())
+        population = 1 / 3 if asking else None
+    return AuditSet(members, nonmembers, population, audit_size, seed=seed)
