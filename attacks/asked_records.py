@@ -32,7 +32,11 @@ class AllRecords:
 
 def resident_records(records: Records, population: Any = None) -> AllRecords:
     """The records as tensors; `population` is (x, y) or None."""
-    further = None if population is None else _resident(pool_from_records(*population).records)
+    further = None
+    if population is not None:
+        if not isinstance(population, (tuple, list)) or len(population) != 2:
+            raise TypeError(f"population is a {type(population).__name__}; give (x, y) arrays.")
+        further = _resident(pool_from_records(*population).records)
     return AllRecords(*_resident(records), further)
 
 
@@ -63,6 +67,8 @@ def signals_of(
     asked = resident_records(pool_from_records(x, y).records)
     check_model(model)
     build_model(model, asked.x)
+    if isinstance(signals, str):
+        signals = (signals,)
     asking = SignalPass(model, asked, loss, batch_size)
     return asking.signals(tuple(signals or asking.head.signals), tuple(queries))
 

@@ -59,10 +59,18 @@ def record_hashes(records: Any) -> NDArray[np.uint64]:
     for index, leaf in enumerate(leaves):
         rows = _words(_comparable(leaf).reshape(len(leaf), -1))
         words = pd.util.hash_array(rows.ravel(), categorize=False).reshape(rows.shape)
-        # Odd multipliers tell the places of equal values apart; sums wrap around, as they should.
-        places = 2 * np.arange(rows.shape[1], dtype=np.uint64) + np.uint64(2 * index + 1)
-        total = total * np.uint64(31) + (words * places).sum(axis=1, dtype=np.uint64)
+        places = np.arange(rows.shape[1], dtype=np.uint64) + np.uint64(2**32 * index)
+        # Mixed word by word before they are summed: a weighted sum of few distinct words would tell little of their places.
+        total += _mixed(words ^ _mixed(places)).sum(axis=1, dtype=np.uint64)
     return total
+
+
+def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Steele, Lea & Flood's splitmix64: every bit of a word decides about every bit of the result."""
+    mixed = words + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 def _words(rows: NDArray[Any]) -> NDArray[Any]:

@@ -61,15 +61,16 @@ def choose_engine(
     Raises:
       ValueError: if the named engine cannot train the model.
     """
-    own_step = type(model).train_step is not keras.Model.train_step
-    if name in ("compiled", "xla") and (own_step or model.run_eagerly):
-        what = (
-            f"{type(model).__name__} has a train_step of its own"
-            if own_step
-            else "the model is compiled to run eagerly"
-        )
-        raise ValueError(f"{what}, which the engine {name!r} does not do; give engine='fit' or 'auto'.")
-    if own_step or name == "fit" or model.run_eagerly:
+    why_fit = ""
+    if type(model).train_step is not keras.Model.train_step:
+        why_fit = f"{type(model).__name__} has a train_step of its own"
+    elif model.run_eagerly:
+        why_fit = "the model is compiled to run eagerly"
+    elif tf.distribute.has_strategy():
+        why_fit = "fit is called within the scope of a distribution strategy"
+    if why_fit and name in ("compiled", "xla"):
+        raise ValueError(f"{why_fit}, which the engine {name!r} cannot serve; give engine='fit' or 'auto'.")
+    if why_fit or name == "fit":
         seconds = _seconds_of_fit(fresh, data) if measure else None
         return EngineChoice(FitEngine(fresh, data), seconds, seconds, "")
     if name == "auto":
@@ -135,7 +136,7 @@ def _seconds_of_fit(fresh: FreshModels, data: TrainingData) -> float:
     watch = _Stopwatch()
     for _ in range(2):
         watch.ticks = []
-        engine.train(0, [], np.zeros(_FIT_STEPS * data.batch_size, np.int32), None, watch)
+        engine.train(0, [], np.zeros(_FIT_STEPS * data.batch_size, np.int32), None, watch=watch)
     return float(np.median(np.diff(watch.ticks)))
 
 

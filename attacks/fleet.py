@@ -123,19 +123,20 @@ class Fleet:
         if not self.alive:
             raise RuntimeError(self._all_failed())
 
-    def signals(self, request: ShadowRequest, queries: Queries = ()) -> ShadowSignals:
+    def signals(self, request: ShadowRequest, queries: Queries = (), final: bool = False) -> ShadowSignals:
         """The shadow models' answers as they stand; failed models are left out.
 
         Args:
           request: names of signals.
           queries: see `SignalPass.signals`.
+          final: ask with the weights that `fit` would leave behind if it ended here; see `Engine.weights`.
         Raises:
           RuntimeError: if no model gives finite answers.
         """
         names, population_names = request
         answers: dict[int, tuple[Signals, Signals | None]] = {}
         for shadow in self.alive:
-            self._load(shadow)
+            self._load(shadow, final)
             try:
                 population = self._pass.population_signals(population_names, queries) if population_names else None
                 answers[shadow] = self._pass.signals(names, queries), population
@@ -157,7 +158,8 @@ class Fleet:
 
     def _train_one(self, shadow: int, rates: NDArray[np.float32] | None) -> float:
         order = epoch_order(self._assignment[shadow], (self._seed, shadow, 2), self.epoch, self._share)
-        state, loss = self._engine.train(shadow, self._states[shadow], order, self._fitted(rates, len(order)))
+        fitted, first_step = self._fitted(rates, len(order)), self.epoch * self.steps_per_epoch
+        state, loss = self._engine.train(shadow, self._states[shadow], order, fitted, first_step)
         self._states[shadow] = state
         return loss
 
@@ -168,8 +170,8 @@ class Fleet:
         steps = -(-records // self._batch_size)
         return rates[np.arange(steps) * len(rates) // steps]
 
-    def _load(self, shadow: int) -> None:
-        weights = self._engine.weights(shadow, self._states[shadow])
+    def _load(self, shadow: int, final: bool) -> None:
+        weights = self._engine.weights(shadow, self._states[shadow], final)
         for variable, value in zip(state_variables(self._model), weights, strict=False):
             variable.assign(value)
 

@@ -52,6 +52,7 @@ def train_alone(
         epochs=plan.epochs,
         loss=loss,
         ask_batch_size=batch_size,
+        untrained=False,
     )
     fleet = prepared.fleet
     try:
@@ -59,7 +60,7 @@ def train_alone(
             print(f"Shadow models: {prepared.engine}")
         for epoch in range(plan.epochs):
             fleet.train_epoch(done=EpochBar(len(fleet.alive), f"{epoch + 1}/{plan.epochs}", verbose))
-        answers = {queries: fleet.signals(request, queries) for queries, request in requests.items()}
+        answers = {queries: fleet.signals(request, queries, final=True) for queries, request in requests.items()}
         return answers, [*prepared.warnings, *failure_sentences(fleet)]
     finally:
         fleet.close()
@@ -77,6 +78,8 @@ def signals_of_pool(
     verbose: int,
 ) -> ShadowSignals:
     """`ShadowModels.fit`."""
+    if isinstance(signals, str):
+        signals = (signals,)
     asked = resident_records(pool.records, population)
     check_model(model)
     build_model(model, asked.x)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from .compiled_pass import AskedRecords, check_model
 from .engine_choice import EngineChoice, choose_engine
 from .fleet import Fleet
-from .fresh_model import FreshModels, differing_statistics
+from .fresh_model import FreshModels, not_as_made
 from .shadow_models import ShadowModels
 from .shadow_pool import ShadowPool
 from .training_data import TrainingData
+from .training_trace import refuse_what_reaches_outside
 
 # A training set that differs by less is called equal.
 _SIZE_TOLERANCE = 0.02
@@ -50,6 +51,7 @@ def prepare(
     loss: Any = None,
     ask_batch_size: int | None = None,
     budget: float | None = None,
+    untrained: bool = True,
 ) -> PreparedFleet:
     """Deals out the records, makes the models, measures the engines.
 
@@ -63,6 +65,7 @@ def prepare(
       loss, ask_batch_size: see `SignalPass`.
       budget: the fleet's training may cost so many times the target's, in wall time; decided here, once, by lowering the
         number of models. None = no bound.
+      untrained: True if the target is about to begin its training, so that it should look like a fresh model.
     Raises:
       ValueError: if the pool is too small, the model cannot be cloned, or the engine cannot train it.
     """
@@ -75,14 +78,21 @@ def prepare(
             f"{len(pool):,}, and every model gets half of it; give more members and non-members, or a pool=."
         )
     fresh = FreshModels(model, asked.x, plan.model_fn, plan.seed)
-    first = fresh.make(0)
-    _refuse_equal_models(first, fresh.make(1))
+    first, second = fresh.make_compiled(0), fresh.make(1)
+    _refuse_equal_models(first, second)
     data = TrainingData.of(pool.records, batch_size, plan.class_weight, plan.augment)
+    refuse_what_reaches_outside(first, model, data)
     longest = math.ceil(share * largest)
     steps = math.ceil(longest / batch_size)
     all_steps = None if epochs is None else epochs * steps * plan.num_models
     choice = choose_engine(plan.engine, model, fresh, data, longest, all_steps, measure=budget is not None)
-    warnings = [*_size_warning(assignment, pool), *_start_warning(model, first), *_memory_warning(plan, choice)]
+    warnings = [
+        *pool.warnings,
+        *_size_warning(assignment, pool),
+        *_memory_warning(plan, choice),
+    ]
+    if untrained:
+        warnings += _start_warning(model, first, second)
     if budget is not None:
         target_steps = math.ceil(share * (pool.target_size or longest) / batch_size)
         affordable, said = affordable_models(plan.num_models, budget, choice, target_steps, steps)
@@ -169,14 +179,14 @@ def _memory_warning(plan: ShadowModels, choice: EngineChoice) -> list[str]:
     return ["memory_limit has no effect: the engine 'fit' keeps every shadow model in memory."]
 
 
-def _start_warning(model: Any, fresh: Any) -> list[str]:
-    differing = differing_statistics(model, fresh)
+def _start_warning(model: Any, first: Any, second: Any) -> list[str]:
+    differing = not_as_made(model, first, second)
     if not differing:
         return []
     return [
-        f"the target holds values that training does not change by gradients ({', '.join(differing[:3])}) and that a fresh model "
-        "does not have: frozen or adapted layers, or training before this one. Shadow models start without them; if they belong "
-        "to the architecture, give ShadowModels(model_fn=...), which may set them."
+        f"the target does not start as a fresh model would ({', '.join(differing[:3])}): it was trained before, has pretrained "
+        "or frozen weights, or adapted layers. Shadow models start without them, so the attacks compare it with models that have "
+        "learned less; audit the first fit, or give ShadowModels(model_fn=...), which may set what belongs to the architecture."
     ]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from .compiled_pass import build_model
+from .seeded_stream import seeded_stream
 
 _REMEDY = (
     "give ShadowModels(model_fn=...), a function of no arguments that returns a new model with weights drawn afresh"
@@ -54,6 +55,7 @@ class FreshModels:
                 raise ValueError(f"model_fn returned the model that is being audited; {_REMEDY}.")
             build_model(made, self._x)
         _refuse_other_architecture(made, self._model)
+        _take_over_statistics(made, self._model)
         return made
 
     def make_compiled(self, shadow: int) -> Any:
@@ -66,7 +68,9 @@ class FreshModels:
                 loss_weights=_loss_weights(target),
                 run_eagerly=target.run_eagerly,
                 jit_compile=False,
+                auto_scale_loss=False,  # the copied optimizer scales where the target's does
             )
+            _exclude_from_decay(made, target)
         if made.optimizer is target.optimizer:
             raise ValueError("model_fn compiles with the audited model's own optimizer; give each model a new one.")
         made.optimizer.build(made.trainable_variables)
@@ -74,10 +78,10 @@ class FreshModels:
 
     def augmentation_seed(self, shadow: int) -> int:
         """Below 2³¹, another for each shadow model."""
-        return int(np.random.default_rng([self._seed, shadow, 1]).integers(2**31 - 1))
+        return int(seeded_stream("augmentation", self._seed, shadow).integers(2**31 - 1))
 
     def _cloned(self, shadow: int) -> Any:
-        seeds = np.random.default_rng([self._seed, shadow])
+        seeds = seeded_stream("initial weights", self._seed, shadow)
 
         def anew(layer: Any) -> Any:
             return _anew(layer, seeds)
@@ -87,7 +91,7 @@ class FreshModels:
 
 def fresh_layer(layer: Any, x: Any, seed: int) -> Any:
     """A built copy of a layer (or model) whose random numbers start from `seed`."""
-    seeds = np.random.default_rng([seed])
+    seeds = seeded_stream("augmentation layer", seed)
     with own_random_state(seed):
         made = _copied(layer, lambda inner: _anew(inner, seeds))
         made(tf.nest.map_structure(lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), leaf.dtype.name), x))
@@ -123,34 +127,53 @@ def untrained_variables(model: Any) -> list[Any]:
     return [variable for variable in model.variables if id(variable) not in trained]
 
 
-def differing_statistics(model: Any, fresh: Any) -> list[str]:
-    """Names of untrained variables, random seeds apart, whose values in `model` are not those of a fresh copy."""
-    pairs = zip(untrained_variables(model), untrained_variables(fresh), strict=True)
-    return [
-        str(ours.path)
-        for ours, theirs in pairs
-        if "seed_generator_state" not in ours.path and not np.array_equal(np.asarray(ours), np.asarray(theirs))
-    ]
+def not_as_made(model: Any, first: Any, second: Any) -> list[str]:
+    """Names of variables, random seeds apart, that two fresh copies of a model agree on and the model does not.
+
+    Moving statistics and frozen weights are compared with one copy. After training these differ, as do biases.
+    """
+    untrained = zip(*map(untrained_variables, (model, first, first)), strict=True)
+    trained = zip(*(one.trainable_variables for one in (model, first, second)), strict=True)
+    found = []
+    for ours, one, other in (*untrained, *trained):
+        fresh = np.asarray(one)
+        fixed = "seed_generator_state" not in ours.path and np.array_equal(fresh, np.asarray(other))
+        if fixed and not np.array_equal(np.asarray(ours), fresh):
+            found.append(str(ours.path))
+    return found
 
 
 def _copied(layer: Any, anew: Callable[[Any], Any]) -> Any:
     """A layer or a model of layers, each made anew; without what a model was compiled with, which need not be cloneable."""
     if type(layer) is keras.Sequential:
+        inner = [keras.Input(batch_shape=one.shape, dtype=one.dtype) for one in layer.inputs] if layer.built else []
         made: dict[int, Any] = {}  # a layer may stand there twice
-        return keras.Sequential(
-            [made.setdefault(id(inner), _copied(inner, anew)) for inner in layer.layers], name=layer.name
-        )
-    if type(layer).__name__ == "Functional":  # which has no public name
+        for one in layer.layers:
+            if id(one) not in made:
+                made[id(one)] = _copied(one, anew)
+            inner.append(made[id(one)])
+        copy = keras.Sequential(inner, name=layer.name)
+    elif type(layer).__name__ == "Functional":  # which has no public name
         uncompiled = keras.Model(layer.input, layer.output, name=layer.name)
-        return keras.models.clone_model(uncompiled, clone_function=lambda inner: _copied(inner, anew))
-    return anew(layer)
+        copy = keras.models.clone_model(uncompiled, clone_function=lambda one: _copied(one, anew))
+    else:
+        return anew(layer)
+    if not layer.trainable:
+        copy.trainable = False
+    return copy
 
 
 def _anew(layer: Any, seeds: np.random.Generator) -> Any:
-    config = _reseeded(layer.get_config(), seeds)
-    if isinstance(layer, keras.layers.Lambda):  # its code is in this process already
-        return type(layer).from_config(config, safe_mode=False)
-    return type(layer).from_config(config)
+    if type(layer) is keras.layers.Lambda:
+        # Its configuration holds bytecode without the names that it refers to; the function itself is at hand.
+        shape, dtype = getattr(layer, "_output_shape", None), layer.dtype_policy
+        return keras.layers.Lambda(layer.function, shape, layer.mask, layer.arguments, name=layer.name, dtype=dtype)
+    made = type(layer).from_config(_reseeded(layer.get_config(), seeds))
+    if hasattr(layer, "get_vocabulary") and hasattr(made, "set_vocabulary"):
+        words = layer.get_vocabulary(include_special_tokens=False)
+        if words and not made.get_vocabulary(include_special_tokens=False):
+            made.set_vocabulary(words)  # what `adapt` learned of the inputs is no part of the configuration
+    return made
 
 
 def _reseeded(config: Any, seeds: np.random.Generator) -> Any:
@@ -179,6 +202,32 @@ def _copy_of(optimizer: Any) -> Any:
         ) from reason
 
 
+def _exclude_from_decay(made: Any, target: Any) -> None:
+    """`exclude_from_weight_decay` is a call, not a part of an optimizer's configuration."""
+    decays = getattr(target.optimizer, "_use_weight_decay", None)  # there is no public way to ask
+    if decays is None or not getattr(target.optimizer, "weight_decay", None):
+        return
+    pairs = zip(target.trainable_variables, made.trainable_variables, strict=True)
+    excluded = [own for theirs, own in pairs if not decays(theirs)]
+    if excluded:
+        made.optimizer.exclude_from_weight_decay(var_list=excluded)
+
+
+def _take_over_statistics(made: Any, target: Any) -> None:
+    """What `Normalization.adapt` learned of the inputs is preprocessing, not training."""
+    for theirs, own in zip(_normalizations(target), _normalizations(made), strict=True):
+        if theirs.built and own.built and theirs.weights:
+            own.set_weights(theirs.get_weights())
+            own.finalize_state()
+
+
+def _normalizations(model: Any) -> list[Any]:
+    found = []
+    for layer in getattr(model, "layers", []):
+        found += [layer] if isinstance(layer, keras.layers.Normalization) else _normalizations(layer)
+    return found
+
+
 def _loss_weights(model: Any) -> Any:
     try:
         with warnings.catch_warnings():
@@ -190,9 +239,16 @@ def _loss_weights(model: Any) -> Any:
 
 def _refuse_other_architecture(made: Any, model: Any) -> None:
     ours, theirs = ([tuple(v.shape) for v in m.trainable_variables] for m in (made, model))
-    same_step = type(made).train_step is type(model).train_step
-    if ours != theirs or not same_step or len(untrained_variables(made)) != len(untrained_variables(model)):
-        raise ValueError(
-            f"a copy of the model ({type(model).__name__}) has {len(ours)} trainable weights where the model has {len(theirs)}, "
-            f"or of other shapes, or another train_step; {_REMEDY}."
-        )
+    what = ""
+    if ours != theirs:
+        what = f"trainable weights of shapes {_some(ours)} where the model has {_some(theirs)}"
+    elif len(untrained_variables(made)) != len(untrained_variables(model)):
+        what = f"{len(untrained_variables(made))} other variables where the model has {len(untrained_variables(model))}"
+    elif type(made).train_step is not type(model).train_step:
+        what = "another train_step"
+    if what:
+        raise ValueError(f"a copy of the model ({type(model).__name__}) has {what}; {_REMEDY}.")
+
+
+def _some(shapes: list[tuple[int, ...]]) -> str:
+    return ", ".join(map(str, shapes[:4])) + (", …" if len(shapes) > 4 else "") if shapes else "none"

@@ -94,6 +94,8 @@ def tune_rmia(shadow: ArrayLike, trained_on: ArrayLike, candidates: ArrayLike = 
       shadow: float[m, n] or [m, n, q], log-probabilities of the true label.
       trained_on: bool[m, n].
       candidates: values of `a` to try.
+    Returns:
+      One of the candidates; 0.3 if no shadow model has records on both sides (none is in the pool), so that none can be judged.
     Raises:
       ValueError: with fewer than 4 shadow models, or on arrays as in `rmia_scores`.
     """
@@ -106,7 +108,7 @@ def tune_rmia(shadow: ArrayLike, trained_on: ArrayLike, candidates: ArrayLike = 
     choices = [_check_a(float(value)) for value in np.atleast_1d(np.asarray(candidates))]
     values = shadow_values(array[0], array, trained_on, infinite=True)
     _check_log_probabilities(values.target, values.shadow)
-    reached = np.zeros(len(choices))
+    reached, judged = np.zeros(len(choices)), 0
     pairs = len(array) // 2
     # One of a pair each: pairs stand side by side in a balanced design.
     for surrogate in 2 * np.unique(np.linspace(0, pairs - 1, _SURROGATES).round().astype(int)):
@@ -116,10 +118,11 @@ def tune_rmia(shadow: ArrayLike, trained_on: ArrayLike, candidates: ArrayLike = 
         truth = values.trained_on[surrogate, scored]
         if truth.all() or not truth.any():
             continue
+        judged += 1
         for index, a in enumerate(choices):
             scores = _log_ratio(values.shadow[surrogate], _offline(log_out, a)).mean(axis=1)
             reached[index] += auc_value(scores[scored], truth)
-    return choices[int(np.argmax(reached))]
+    return choices[int(np.argmax(reached))] if judged else DEFAULT_A
 
 
 def _log_mean(log_p: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -131,7 +134,7 @@ def _log_mean(log_p: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[
     small = (total < 1e-290) & (counts > 0)
     if small.any():  # probabilities that underflow: rare, and worth the slower way
         masked = np.where(chosen[:, :, None], log_p, -np.inf)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.where(small, special.logsumexp(masked, axis=0) - np.log(counts), logs)
     return np.where(counts > 0, logs, np.nan)
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .seeded_stream import seeded_stream
+
 
 def balanced_assignment(
     num_models: int, num_records: int, seed: int = 0, groups: ArrayLike | None = None
@@ -39,7 +41,7 @@ def balanced_assignment(
         )
     trained_on = np.empty((num_models, num_records), bool)
     for pair in range(num_models // 2):
-        order = np.random.default_rng([seed, pair]).permutation(len(sizes))
+        order = seeded_stream("shadow halves", seed, pair).permutation(len(sizes))
         so_far = np.cumsum(sizes[order])
         # The cut nearest to one half, but never an empty side.
         cut = int(np.argmin(np.abs(so_far[:-1] - num_records / 2))) + 1
@@ -51,13 +53,15 @@ def balanced_assignment(
 
 
 def complement_of(trained_on: NDArray[np.bool_], model: int) -> int | None:
-    """The shadow model that trained on exactly the records that `model` did not; None if there is none.
+    """The shadow model that trained on exactly those records, of all that any trained on, that `model` did not; None if none did.
 
     Args:
       trained_on: bool[m, n].
       model: a row of it.
     """
-    complements = np.flatnonzero((trained_on != trained_on[model]).all(axis=1))
+    # A record that none of them trained on says nothing (it lies outside of the pool).
+    dealt = trained_on[:, trained_on.any(axis=0)]
+    complements = np.flatnonzero((dealt != dealt[model]).all(axis=1)) if dealt.size else np.empty(0)
     return int(complements[0]) if complements.size else None
 
 

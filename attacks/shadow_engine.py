@@ -36,7 +36,12 @@ class Engine(Protocol):
         """A shadow model's state before training."""
 
     def train(
-        self, shadow: int, state: State, order: NDArray[np.int32], rates: NDArray[np.float32] | None
+        self,
+        shadow: int,
+        state: State,
+        order: NDArray[np.int32],
+        rates: NDArray[np.float32] | None,
+        first_step: int = 0,
     ) -> tuple[State, float]:
         """One epoch over the records named by `order`.
 
@@ -45,12 +50,20 @@ class Engine(Protocol):
           state: where it stands.
           order: int32[r], rows of the pool.
           rates: float32[⌈r / batch size⌉], the learning rate of each step; None = the optimizer's own.
+          first_step: how many steps it has made before, which decides an augmentation function's seeds.
         Returns:
           The new state, and the mean of the training loss over steps.
         """
 
-    def weights(self, shadow: int, state: State) -> list[Any]:
-        """The values of its trainable and untrained variables, in the order of `state_variables`."""
+    def weights(self, shadow: int, state: State, final: bool = False) -> list[Any]:
+        """The values of its trainable and untrained variables, in the order of `state_variables`.
+
+        Args:
+          shadow: its number.
+          state: where it stands.
+          final: as `fit` leaves them when it ends (an averaging optimizer then puts the averages in place); its training may
+            go on from `state` all the same.
+        """
 
     def forget(self, shadow: int) -> None:
         """Lets go of whatever it keeps of a shadow model."""
@@ -68,7 +81,7 @@ class _Worker:
         self._rate = learning_rate_variable(self.model.optimizer)
         self._many = tf.function(self._steps, autograph=False, jit_compile=xla)
         # The rest of an epoch, smaller than a batch: one trace for all its sizes.
-        specs = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int32)
+        specs = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float32), tf.TensorSpec([2], tf.int32)
         self._last = tf.function(self._step, autograph=False, input_signature=specs)
 
     def load(self, state: State) -> None:
@@ -80,27 +93,33 @@ class _Worker:
         return [tf.raw_ops.DeepCopy(x=tf.convert_to_tensor(variable.value)) for variable in self._variables]
 
     def train(
-        self, shadow_seed: int, order: NDArray[np.int32], rates: NDArray[np.float32] | None, steps: int | None = None
+        self,
+        shadow_seed: int,
+        order: NDArray[np.int32],
+        rates: NDArray[np.float32] | None,
+        first_step: int,
+        steps: int | None = None,
     ) -> float:
         """The mean loss over steps; `steps` ends the epoch early (to measure)."""
         size, most = self._data.batch_size, self._most_steps
         whole = len(order) // size
         count = whole if steps is None else min(steps, whole)
         rates = self._rates_of(whole + 1) if rates is None else rates
-        seed, total = tf.constant(shadow_seed, tf.int32), 0.0
+        seed, total = tf.constant([shadow_seed, first_step], tf.int32), 0.0
         if count:
             # Epochs of unequal length are padded to one shape; the program stops at `count`.
             batches = np.resize(order[: whole * size], (most, size))
             total = float(self._many(batches, np.resize(rates[:whole], most), tf.constant(count), seed))
         rest = order[whole * size :]
         if len(rest) and steps is None:
+            seed = tf.constant([shadow_seed, first_step + whole], tf.int32)
             total += float(self._last(tf.constant(rest), tf.constant(rates[whole], tf.float32), seed))
             count += 1
         return total / max(1, count)
 
     def warm_up(self) -> None:
         """Traces and compiles both programs."""
-        size, seed = self._data.batch_size, tf.constant(0)
+        size, seed = self._data.batch_size, tf.constant([0, 0])
         if self._most_steps:
             batches = np.zeros((self._most_steps, size), np.int32)
             self._many(batches, self._rates_of(self._most_steps), tf.constant(1), seed)
@@ -112,7 +131,7 @@ class _Worker:
 
     def _steps(self, batches: Any, rates: Any, count: Any, seed: Any) -> Any:
         def one(index: Any, total: Any) -> Any:
-            return index + 1, total + self._step(batches[index], rates[index], seed)
+            return index + 1, total + self._step(batches[index], rates[index], tf.stack([seed[0], seed[1] + index]))
 
         start = tf.constant(0), tf.constant(0.0)
         return tf.while_loop(lambda index, _: index < count, one, start, parallel_iterations=1)[1]
@@ -123,7 +142,7 @@ class _Worker:
         if self._rate is not None:
             self._rate.assign(tf.cast(rate, self._rate.dtype))
         x, y, weights = self._data.batch(rows)
-        x = self._augment(x, tf.stack([seed, tf.cast(optimizer.iterations.value, tf.int32)]))
+        x = self._augment(x, seed)
         extra = {"training": True} if self._loss_takes_training else {}
         with tf.GradientTape() as tape:
             outputs = model(x, training=True)
@@ -171,20 +190,33 @@ class CompiledEngine:
         return [*weights, *(tf.convert_to_tensor(value) for value in self._optimizer_start), *seeds]
 
     def train(
-        self, shadow: int, state: State, order: NDArray[np.int32], rates: NDArray[np.float32] | None
+        self,
+        shadow: int,
+        state: State,
+        order: NDArray[np.int32],
+        rates: NDArray[np.float32] | None,
+        first_step: int = 0,
     ) -> tuple[State, float]:
         """See `Engine`."""
         worker = self._idle.get()
         try:
             worker.load(state)
-            loss = worker.train(self._fresh.augmentation_seed(shadow), order, rates)
+            loss = worker.train(self._fresh.augmentation_seed(shadow), order, rates, first_step)
             return worker.state(), loss
         finally:
             self._idle.put(worker)
 
-    def weights(self, shadow: int, state: State) -> list[Any]:
+    def weights(self, shadow: int, state: State, final: bool = False) -> list[Any]:
         """See `Engine`."""
-        return state
+        if not final:
+            return state
+        worker = self._idle.get()
+        try:
+            worker.load(state)
+            worker.model.optimizer.finalize_variable_values(worker.model.trainable_variables)
+            return worker.state()
+        finally:
+            self._idle.put(worker)
 
     def forget(self, shadow: int) -> None:
         """Nothing is kept."""
@@ -194,7 +226,7 @@ class CompiledEngine:
 
         def some(worker: _Worker) -> None:
             worker.load(state)
-            worker.train(0, order, None, steps)
+            worker.train(0, order, None, 0, steps)
 
         start = time.perf_counter()
         with ThreadPoolExecutor(self.workers) as pool:
@@ -230,39 +262,58 @@ class FitEngine:
         state: State,
         order: NDArray[np.int32],
         rates: NDArray[np.float32] | None,
+        first_step: int = 0,
         watch: Any = None,
     ) -> tuple[State, float]:
-        """See `Engine`; `state` is not read."""
+        """See `Engine`; `state` is not read. `watch` is a further callback."""
         model, augment = self._models[shadow]
-        callbacks = [] if rates is None or learning_rate_variable(model.optimizer) is None else [_Rates(rates)]
         seed = self._fresh.augmentation_seed(shadow)
-        start = int(model.optimizer.iterations.numpy()) if model.optimizer is not None else 0
-        batches = tf.data.Dataset.from_tensor_slices(order).batch(self._data.batch_size).enumerate(start)
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(self._data.batch_size).enumerate(first_step)
 
         def batch(step: Any, rows: Any) -> Any:
             x, y, weights = self._data.batch(rows)
             x = augment(x, tf.stack([tf.constant(seed, tf.int32), tf.cast(step, tf.int32)]))
             return (x, y) if weights is None else (x, y, weights)
 
-        with own_random_state(self._fresh.augmentation_seed(shadow), start):
-            history = model.fit(
-                batches.map(batch),
-                epochs=1,
-                verbose=0,
-                shuffle=False,
-                callbacks=[*callbacks, *([] if watch is None else [watch])],
-            )
-        loss = history.history.get("loss", [0.0])[-1]
-        return [], float(loss)
+        raw = _RawWeights()
+        callbacks = [raw] if watch is None else [raw, watch]
+        if rates is not None and learning_rate_variable(model.optimizer) is not None:
+            callbacks.append(_Rates(rates))
+        with own_random_state(seed, first_step):
+            history = model.fit(batches.map(batch), epochs=1, verbose=0, shuffle=False, callbacks=callbacks)
+        raw.put_back()
+        return [], float(history.history.get("loss", [0.0])[-1])
 
-    def weights(self, shadow: int, state: State) -> list[Any]:
+    def weights(self, shadow: int, state: State, final: bool = False) -> list[Any]:
         """See `Engine`."""
         model, _ = self._models[shadow]
-        return [variable.value for variable in [*model.trainable_variables, *untrained_variables(model)]]
+        own = [*model.trainable_variables, *untrained_variables(model)]
+        if not final or not finalizes(model.optimizer):
+            return [variable.value for variable in own]
+        raw = [np.array(variable) for variable in model.trainable_variables]
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+        values = [np.array(variable) for variable in own]
+        for variable, value in zip(model.trainable_variables, raw, strict=True):
+            variable.assign(value)
+        return values
 
     def forget(self, shadow: int) -> None:
         """Lets go of its model."""
         self._models.pop(shadow, None)
+
+
+class _RawWeights(keras.callbacks.Callback):
+    """Undoes what `fit` does when it ends, for an epoch that is not the last: putting averages in the place of weights."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if finalizes(self.model.optimizer):
+            self._kept = [np.array(variable) for variable in self.model.trainable_variables]
+
+    def put_back(self) -> None:
+        """Once `fit` has returned."""
+        if finalizes(self.model.optimizer):
+            for variable, value in zip(self.model.trainable_variables, self._kept, strict=True):
+                variable.assign(value)
 
 
 class _Rates(keras.callbacks.Callback):
@@ -273,6 +324,15 @@ class _Rates(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         rate = self._rates[min(batch, len(self._rates) - 1)]
         self.model.optimizer.learning_rate.assign(float(rate))
+
+
+def finalizes(optimizer: Any) -> bool:
+    """True if the optimizer changes the weights once more when `fit` ends, as averaging ones do."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not isinstance(inner, keras.optimizers.Optimizer):
+        return False
+    own = type(inner).finalize_variable_values is not keras.optimizers.Optimizer.finalize_variable_values
+    return own or bool(getattr(inner, "use_ema", False))
 
 
 def learning_rate_variable(optimizer: Any) -> Any:

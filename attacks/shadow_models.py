@@ -34,8 +34,8 @@ class ShadowModels:
       augment: what `fit`'s data pipeline did to the inputs of a batch: a Keras layer, or a function (x, seed) -> x with an
         int32[2] seed for `tf.random.stateless_*`. Augmentation layers within the model need no mention.
       engine: "compiled" (a whole epoch as one graph), "xla" (the same compiled with XLA), "fit" (for models with a train_step of
-        their own), or "auto": whichever a measurement before training finds fastest. Engines round differently: name one where
-        runs must agree to the last digit.
+        their own), or "auto": whichever a measurement before training finds fastest. Engines round differently, and
+        XLA draws other random numbers: name one where runs must agree.
       schedule: "lockstep": an epoch of the fleet after each epoch of the target; "train_end": all after its training.
       seed: decides halves, weights, random layers and the order of training.
       model_fn: makes a new model, for models that cannot be cloned from their configuration.
@@ -71,6 +71,10 @@ class ShadowModels:
         for name, known in (("engine", ENGINES), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give one of {', '.join(map(repr, known))}.")
+        if self.class_weight is not None and not isinstance(self.class_weight, Mapping):
+            raise ValueError(
+                f"class_weight is {self.class_weight!r}; give a dictionary, class number -> weight, as for fit."
+            )
         if self.model_fn is not None and not callable(self.model_fn):
             raise ValueError(
                 f"model_fn is {self.model_fn!r}; give a function of no arguments that returns a new model."

@@ -9,11 +9,17 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from .audit_set import AuditSet
 from .duplicates import matching_rows, record_hashes
 from .record_source import Records, RecordSource, open_source
 from .sampling import untouched
+from .seeded_stream import seeded_stream
+
+# Of the audited members and of the non-members, in a pool given by hand.
+_SHARES_APART = 0.02
 
 
 @dataclass(frozen=True)
@@ -25,12 +31,14 @@ class ShadowPool:
       groups: int[p], records of one group go to the same models; None = each by itself.
       audited: int[n], the row of each audited record; −1 for one that is not in the pool (every model is OUT for it).
       target_size: how many records the target trains on; None if unknown.
+      warnings: sentences about the pool that change what a number means.
     """
 
     records: Records
     groups: NDArray[np.int64] | None
     audited: NDArray[np.int64]
     target_size: int | None
+    warnings: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.records)
@@ -48,38 +56,67 @@ def pool_of(audit_set: AuditSet, given: Any = None, seed: int = 0) -> ShadowPool
       given: (x, y) in any form that `AuditSet` takes; None = members and non-members.
       seed: decides what is left out.
     Raises:
-      ValueError: if the audit's sources cannot be read again, or the records given have other shapes.
+      ValueError: if the audit's sources give other records when they are read again; if the records given have other shapes,
+        or hold the audited members but not the non-members (or the other way round).
     """
-    target_size = audit_set.available[0]
+    asked = Records(*tf.nest.map_structure(lambda leaf: leaf.numpy(), (audit_set.x, audit_set.y)))
     if given is not None:
-        records = _everything(open_source(given, "pool"))
-        _refuse_other_shapes(records, audit_set)
-        asked = Records(*tf.nest.map_structure(lambda leaf: leaf.numpy(), (audit_set.x, audit_set.y)))
-        found = matching_rows(asked, records)
-        keep = _as_large_as_twice(np.ones(len(records), bool), found[found >= 0], 2 * target_size, seed)
-        kept = records.take(keep)
-        row = np.where(found >= 0, (np.cumsum(keep) - 1)[found], -1)
-        return ShadowPool(kept, _equal_records(kept), row, target_size)
+        return _given_pool(audit_set, asked, _everything(open_source(given, "pool")), seed)
     sides = [_everything(source) for source in audit_set.sources]
     sizes = tuple(len(side) for side in sides)
-    if sizes != audit_set.available:
-        raise ValueError(
-            f"the sources held {audit_set.available} members and non-members at first and {sizes} now; give data that can be "
-            "read twice."
-        )
+    records = Records(*tf.nest.map_structure(lambda a, b: np.concatenate([a, b]), tuple(sides[0]), tuple(sides[1])))
     audited = audit_set.positions + np.where(audit_set.is_member, 0, sizes[0])
-    keep = np.ones(sum(sizes), bool)
+    same = sizes == audit_set.available
+    if not same or (record_hashes(tuple(records.take(audited))) != record_hashes(tuple(asked))).any():
+        raise ValueError(
+            "the sources of members and non-members gave other records, or in another order, than when the audit was drawn: who "
+            "trained on what could not be told; give data that can be read twice alike (arrays, or without shuffling)."
+        )
+    keep = np.ones(len(records), bool)
     keep[sizes[0] + audit_set.population_positions] = False
-    keep = _as_large_as_twice(keep, audited, 2 * target_size, seed)
-    records = Records(
-        *tf.nest.map_structure(lambda a, b: np.concatenate([a, b])[keep], tuple(sides[0]), tuple(sides[1]))
-    )
-    row = np.cumsum(keep) - 1
-    groups = _equal_records(records)
+    keep = _as_large_as_twice(keep, audited, 2 * sizes[0], seed)
+    records = records.take(keep)
+    groups, warnings = _equal_records(records), []
     if audit_set.source_ids is not None:
-        ids = np.concatenate([np.asarray(side, dtype=object) for side in audit_set.source_ids])
-        groups = pd.factorize(ids[keep])[0].astype(np.int64)
-    return ShadowPool(records, groups, row[audited], target_size)
+        ids = [np.asarray(side, dtype=object) for side in audit_set.source_ids]
+        groups = _joined(pd.factorize(np.concatenate(ids)[keep])[0].astype(np.int64), groups)
+        both = len(np.intersect1d(ids[0].astype(str), ids[1].astype(str)))
+        if both:
+            warnings.append(
+                f"{both:,} ids stand on both sides; their members and non-members go to the same shadow models, as records of "
+                "one owner should. If ids are numbers that merely start anew on each side, make them different."
+            )
+    return ShadowPool(records, groups, (np.cumsum(keep) - 1)[audited], sizes[0], tuple(warnings))
+
+
+def _given_pool(audit_set: AuditSet, asked: Records, records: Records, seed: int) -> ShadowPool:
+    _refuse_other_shapes(records, audit_set)
+    found, target_size = matching_rows(asked, records), audit_set.available[0]
+    shares = [float(np.mean(found[side] >= 0)) for side in (audit_set.is_member, ~audit_set.is_member)]
+    if abs(shares[0] - shares[1]) > _SHARES_APART:
+        raise ValueError(
+            f"the pool holds {100 * shares[0]:.0f} % of the audited members and {100 * shares[1]:.0f} % of the non-members: how "
+            "many shadow models trained on a record would tell on which side it is; give a pool with both sides, or with neither."
+        )
+    keep = np.ones(len(records), bool)
+    if audit_set.population is not None:
+        further = Records(*tf.nest.map_structure(lambda leaf: leaf.numpy(), tuple(audit_set.population)))
+        keep[matching_rows(records, further) >= 0] = False
+    keep[found[found >= 0]] = True
+    keep = _as_large_as_twice(keep, found[found >= 0], 2 * target_size, seed)
+    row = np.where(found >= 0, (np.cumsum(keep) - 1)[found], -1)
+    kept = records.take(keep)
+    return ShadowPool(kept, _equal_records(kept), row, target_size, ())
+
+
+def _joined(first: NDArray[np.int64], second: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """The finest groups that hold both the first and the second together."""
+    if second is None:
+        return first
+    edges = coo_array((np.ones(len(first), np.int8), (first, second + first.max() + 1)))
+    size = int(first.max() + second.max() + 2)
+    _, component = connected_components(coo_array((edges.data, edges.coords), shape=(size, size)), directed=False)
+    return component[first].astype(np.int64)
 
 
 def pool_from_records(x: Any, y: Any, groups: ArrayLike | None = None) -> ShadowPool:
@@ -95,7 +132,7 @@ def pool_from_records(x: Any, y: Any, groups: ArrayLike | None = None) -> Shadow
         own = pd.factorize(np.asarray(groups))[0].astype(np.int64)
         if own.shape != (len(records),):
             raise ValueError(f"{own.shape} groups were given for {len(records)} records; give one a record.")
-    return ShadowPool(records, own, np.arange(len(records)), None)
+    return ShadowPool(records, own, np.arange(len(records)), None, ())
 
 
 def _everything(source: RecordSource) -> Records:
@@ -112,7 +149,7 @@ def _as_large_as_twice(keep: NDArray[np.bool_], audited: NDArray[np.int64], most
     free = keep.copy()
     free[audited] = False
     candidates = np.flatnonzero(free)
-    dropped = np.random.default_rng([seed, 1]).permutation(candidates)[:surplus]
+    dropped = seeded_stream("records left out", seed).permutation(candidates)[:surplus]
     kept = keep.copy()
     kept[dropped] = False
     return kept

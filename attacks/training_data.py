@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from .record_source import Records
+from .seeded_stream import seeded_stream
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,16 @@ class TrainingData:
           TypeError: if `augment` is neither a layer nor a function.
           ValueError: if there are class weights, but the labels are no classes.
         """
-        if augment is not None and not callable(augment):
-            raise TypeError(f"augment is {augment!r}; give a Keras layer, or a function (x, seed) -> x.")
         x, y = tf.nest.map_structure(tf.convert_to_tensor, tuple(records))
+        if augment is not None:
+            _check_augmentation(augment, x)
         weights = None if class_weight is None else tf.constant(_weights(records.y, class_weight))
         return cls(x, y, weights, augment, batch_size)
+
+    @property
+    def count(self) -> int:
+        """p."""
+        return int(tf.nest.flatten(self.y)[0].shape[0])
 
     def batch(self, rows: Any) -> tuple[Any, Any, Any]:
         """x, y and weights (or None) of these records."""
@@ -79,6 +85,29 @@ class Augmentation:
         return self._augment(x, seed)
 
 
+def _check_augmentation(augment: Any, x: Any) -> None:
+    if not callable(augment):
+        raise TypeError(f"augment is {augment!r}; give a Keras layer, or a function (x, seed) -> x.")
+    specs = tf.nest.map_structure(lambda leaf: tf.TensorSpec((2, *leaf.shape[1:]), leaf.dtype), x)
+    try:
+        own = Augmentation(augment, x, 0)
+        made = (
+            tf.function(own, autograph=False)
+            .get_concrete_function(specs, tf.TensorSpec([2], tf.int32))
+            .structured_outputs
+        )
+        tf.nest.assert_same_structure(made, specs)
+        shapes = [(given.shape, given.dtype) for given in tf.nest.flatten(made)]
+    except Exception as reason:
+        said = " ".join(str(reason).split())[:200]
+        raise TypeError(
+            f"augment cannot be used as a function (x, seed) -> x: {type(reason).__name__}: {said}."
+        ) from reason
+    wanted = [(spec.shape, spec.dtype) for spec in tf.nest.flatten(specs)]
+    if shapes != wanted:
+        raise ValueError(f"augment makes inputs of {wanted} into {shapes}; it must keep records, shapes and types.")
+
+
 def epoch_order(
     trained_on: NDArray[np.bool_], seed: tuple[int, ...], epoch: int, share: float = 1.0
 ) -> NDArray[np.int32]:
@@ -96,7 +125,7 @@ def epoch_order(
     length = max(1, round(share * len(rows)))
     start = epoch * length
     passes = range(start // len(rows), (start + length - 1) // len(rows) + 1)
-    stream = np.concatenate([np.random.default_rng([*seed, index]).permutation(rows) for index in passes])
+    stream = np.concatenate([seeded_stream("training order", *seed, index).permutation(rows) for index in passes])
     offset = start - passes[0] * len(rows)
     return stream[offset : offset + length].astype(np.int32)
 

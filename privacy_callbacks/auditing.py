@@ -14,6 +14,7 @@ from privacy_callbacks.attacks.attack import Attack, AttackContext, Scores, Sign
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.compiled_pass import Queries, SignalPass
 from privacy_callbacks.attacks.fleet import ShadowRequest
+from privacy_callbacks.attacks.head import Head
 from privacy_callbacks.attacks.lira import LiRA
 from privacy_callbacks.attacks.low_fpr import nonmembers_needed
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
@@ -85,6 +86,7 @@ class Auditor:
         without = [name for name, attack in self.attacks.items() if needs(attack).shadows and not with_shadows]
         if without:
             raise ValueError(f"attack {without[0]!r} compares with shadow models; give shadow_models=16, say.")
+        _refuse_unfit(self.attacks, self._pass.head)
         if with_shadows and not any(needs(attack).shadows for attack in self.attacks.values()):
             raise ValueError(
                 "shadow models would be trained for nobody: none of the attacks compares with them; add LiRA() or RMIA(), say, "
@@ -258,6 +260,16 @@ class Auditor:
                 asked = needs(attack).queries
                 wanted[asked] = tuple(dict.fromkeys([*wanted.get(asked, ()), *attack.signals]))
         return {queries: self._pass.population_signals(names, queries) for queries, names in wanted.items()}
+
+
+def _refuse_unfit(attacks: Mapping[str, Attack], head: Head) -> None:
+    for name, attack in attacks.items():
+        unfit = [signal for signal in attack.signals if signal not in head.signals]
+        if unfit:
+            raise ValueError(
+                f"attack {name!r} reads the signal {unfit[0]!r}, which does not fit this model's head ({head.kind}); it has "
+                f"{', '.join(head.signals)}. Leave the attack out, or let it read another (LiRA(signal='loss'), say)."
+            )
 
 
 def shadow_attacks(attacks: Mapping[str, Attack]) -> list[str]:

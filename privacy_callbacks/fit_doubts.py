@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 
 class FitCall(NamedTuple):
@@ -37,6 +39,32 @@ def current_fit() -> FitCall:
             return FitCall(callbacks, dict(frame.f_locals))
         frame = frame.f_back
     return FitCall(callbacks, {})
+
+
+def batch_size_of(fit: FitCall) -> int | None:
+    """The batch size of a fit, where its arguments say it: `batch_size`, or that of a batched data set."""
+    given = fit.arguments.get("batch_size")
+    if isinstance(given, (int, np.integer)):
+        return int(given)
+    data = fit.arguments.get("x")
+    if isinstance(data, keras.utils.PyDataset):
+        size = getattr(data, "batch_size", None)
+        return size if isinstance(size, int) else None
+    while isinstance(data, tf.data.Dataset):
+        size = getattr(data, "_batch_size", None)  # there is no public way to ask
+        if size is not None:
+            return int(size)
+        inputs = data._inputs()
+        data = inputs[0] if len(inputs) == 1 else None
+    return None
+
+
+def weights_records(fit: FitCall) -> bool:
+    """True if fit is given a weight a record, beside the data or within it."""
+    data = fit.arguments.get("x")
+    if fit.arguments.get("sample_weight") is not None:
+        return True
+    return isinstance(data, tf.data.Dataset) and isinstance(data.element_spec, tuple) and len(data.element_spec) == 3
 
 
 def doubts_about_members(num_members: int, steps: int | None, fit: FitCall) -> list[str]:

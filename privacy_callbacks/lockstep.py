@@ -14,12 +14,12 @@ from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.epoch_bar import EpochBar
 from privacy_callbacks.attacks.fleet import Fleet
 from privacy_callbacks.attacks.fleet_training import failure_sentences, prepare
-from privacy_callbacks.attacks.shadow_engine import learning_rate_variable
+from privacy_callbacks.attacks.shadow_engine import finalizes, learning_rate_variable
 from privacy_callbacks.attacks.shadow_models import ShadowModels
 from privacy_callbacks.attacks.shadow_pool import pool_of
 
 from .auditing import Auditor, ShadowAnswers
-from .fit_doubts import FitCall
+from .fit_doubts import FitCall, batch_size_of, weights_records
 
 
 class Lockstep:
@@ -37,6 +37,7 @@ class Lockstep:
       loss, batch_size: of the audit; see `SignalPass`.
       budget: see `prepare`.
       strict: raise what goes wrong with the fleet.
+      trained_before: True if the model is known to have been trained before this fit.
     Attributes:
       waits: True if the fleet is trained after the target.
       answers: by step (−1 = before training), whatever was asked.
@@ -58,11 +59,12 @@ class Lockstep:
         batch_size: int | None = None,
         budget: float | None = None,
         strict: bool = False,
+        trained_before: bool = False,
     ) -> None:
         members, steps = audit_set.available[0], params.get("steps")
-        size = _batch_size(plan, members, steps, fit)
+        size, guessed = _batch_size(plan, members, steps, fit)
         plan, from_fit = _as_fit_trains(plan, fit)
-        share = _share_of_a_pass(members, steps, size)
+        share = _share_of_a_pass(members, steps, size, fit)
         prepared = prepare(
             plan,
             model,
@@ -83,12 +85,21 @@ class Lockstep:
         verbose = params.get("verbose") or 0
         self._verbose = 1 if verbose == "auto" else int(verbose)
         self._optimizer = model.optimizer
+        self._averages_on_epoch = any(getattr(other, "swap_on_epoch", False) for other in fit.callbacks)
         self._rates: list[float] = []
         self._rates_of_epochs: list[NDArray[np.float32] | None] = []
         self._rate_changed = False
         self._failure: Exception | None = None
         self._ended = False
-        self.warnings = [*prepared.warnings, *from_fit, *_schedule_warning(model, prepared.fleet, members, share, size)]
+        self._final: set[int] = set()
+        before = _trained_before(trained_before, fit)
+        self.warnings = [
+            *prepared.warnings,
+            *guessed,
+            *from_fit,
+            *before,
+            *_schedule_warning(model, prepared.fleet, members, share, size),
+        ]
         if self._verbose and prepared.engine:
             print(f"Shadow models: {prepared.engine}")
         try:
@@ -104,8 +115,8 @@ class Lockstep:
         """Forgets the learning rates of the epoch before."""
         self._rates = []
 
-    def on_batch_begin(self) -> None:
-        """Notes the learning rate that the target's next step will take."""
+    def on_batch_end(self) -> None:
+        """Notes the learning rate that the target's step has taken, before callbacks that stand behind change it."""
         rate = learning_rate_variable(self._model.optimizer)
         if rate is not None:
             self._rates.append(float(np.asarray(rate)))
@@ -134,10 +145,16 @@ class Lockstep:
                 self._train(self._rates_of_epochs[min(epoch, trained - 1)])
 
     def ask(self, step: int, warn: Callable[[str], None]) -> ShadowAnswers | Exception | None:
-        """What the shadow models answer at this step, asked once; why they cannot; or None if they wait for training's end."""
-        if self._failure is None and step not in self.answers and (self._ended or not self.waits):
+        """What the shadow models answer at this step, asked once; why they cannot; or None if they wait for training's end.
+
+        Where the optimizer puts averages in the place of the weights when training ends, they are asked once more then.
+        """
+        asked_again = self._ended and step not in self._final and finalizes(self._optimizer)
+        if self._failure is None and (step not in self.answers or asked_again) and (self._ended or not self.waits):
             with self._may_fail(warn):
                 self.answers[step] = self._asked()
+                if self._ended:
+                    self._final.add(step)
         return self.answers.get(step, self._failure)
 
     def known_at(self, step: int | None) -> tuple[ShadowAnswers | Exception | None, tuple[str, ...]]:
@@ -157,8 +174,9 @@ class Lockstep:
 
     def _asked(self) -> ShadowAnswers:
         assert self._fleet is not None
-        answers = {queries: self._fleet.signals(request, queries) for queries, request in self._requests.items()}
-        remarks = (*failure_sentences(self._fleet), *self._remarks())
+        fleet, final = self._fleet, self._ended or self._averages_on_epoch
+        answers = {queries: fleet.signals(request, queries, final) for queries, request in self._requests.items()}
+        remarks = (*failure_sentences(fleet), *self._remarks())
         return {queries: signals.with_warnings(remarks) for queries, signals in answers.items()}
 
     def _train(self, rates: NDArray[np.float32] | None) -> None:
@@ -193,19 +211,21 @@ class Lockstep:
         return remarks
 
 
-def _batch_size(plan: ShadowModels, members: int, steps: int | None, fit: FitCall) -> int:
-    if plan.batch_size is not None:
-        return plan.batch_size
-    given = fit.arguments.get("batch_size")
-    if isinstance(given, (int, np.integer)):
-        return int(given)
+def _batch_size(plan: ShadowModels, members: int, steps: int | None, fit: FitCall) -> tuple[int, list[str]]:
+    """The target's, and a sentence if it is a guess."""
+    known = plan.batch_size or batch_size_of(fit)
+    if known is not None:
+        return min(known, members), []
     inferred = inferred_batch_size(members, steps) if fit.arguments.get("steps_per_epoch") is None else None
     if inferred is None:
         raise ValueError(
             f"the batch size cannot be told from {steps} steps an epoch and {members:,} members; give "
             "ShadowModels(batch_size=...), the one that fit trains with."
         )
-    return inferred
+    return inferred, [
+        f"shadow models are trained with batches of {inferred:,}, which make {steps:,} steps of {members:,} members; if fit's "
+        "are others, give ShadowModels(batch_size=...)."
+    ]
 
 
 def inferred_batch_size(num_records: int, steps: int | None) -> int | None:
@@ -231,15 +251,29 @@ def _as_fit_trains(plan: ShadowModels, fit: FitCall) -> tuple[ShadowModels, list
     weights = fit.arguments.get("class_weight")
     if weights is not None and plan.class_weight is None:
         plan = replace(plan, class_weight=dict(weights))
-    if fit.arguments.get("sample_weight") is not None:
+    if weights_records(fit):
         sentences.append("fit weights records (sample_weight); shadow models are trained with all records alike.")
     return plan, sentences
 
 
-def _share_of_a_pass(members: int, steps: int | None, batch_size: int) -> float:
-    """1 for an epoch that is a pass over the members, give or take a batch; less if `steps_per_epoch` ends it before."""
+def _share_of_a_pass(members: int, steps: int | None, batch_size: int, fit: FitCall) -> float:
+    """1 for an epoch that is a pass over the members, give or take a batch; another with `steps_per_epoch`.
+
+    Without that argument an epoch of more steps has more records than members names, which is another matter.
+    """
     seen = members if steps is None else steps * batch_size
-    return 1.0 if seen > members - batch_size else seen / members
+    if abs(seen - members) < batch_size or (seen > members and fit.arguments.get("steps_per_epoch") is None):
+        return 1.0
+    return seen / members
+
+
+def _trained_before(known: bool, fit: FitCall) -> list[str]:
+    if not known and not fit.arguments.get("initial_epoch"):
+        return []
+    return [
+        "the target was trained before this fit; shadow models start afresh, so the attacks compare it with models that have "
+        "been trained for fewer epochs and find less than there is. Audit the fit that begins with fresh weights."
+    ]
 
 
 def _schedule_warning(model: Any, fleet: Any, members: int, share: float, batch_size: int) -> list[str]:

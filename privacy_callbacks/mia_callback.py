@@ -128,7 +128,7 @@ class MIACallback(keras.callbacks.Callback):
         self._shadow_models, self._budget = as_shadow_models(shadow_models), budget
         if self._shadow_models is not None:
             # Keras calls batch hooks only of callbacks that have one: without shadow models there is no need for it.
-            self.on_train_batch_begin = self._on_batch_begin
+            self.on_train_batch_end = self._on_batch_end
         self._population, self._audit_size = population, audit_size
         self._every, self._strict = every, on_error == "raise"
         self._log_dir = None if log_dir is None else os.fspath(log_dir)
@@ -210,9 +210,9 @@ class MIACallback(keras.callbacks.Callback):
         if self._lockstep is not None:
             self._lockstep.on_epoch_begin()
 
-    def _on_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def _on_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._lockstep is not None:
-            self._lockstep.on_batch_begin()
+            self._lockstep.on_batch_end()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         assert self._publisher is not None
@@ -323,6 +323,7 @@ class MIACallback(keras.callbacks.Callback):
             batch_size=self._batch_size,
             budget=self._budget,
             strict=self._strict,
+            trained_before=self._has_been_trained(),
         )
 
     def _run(self, step: int, notes: tuple[str, ...] = ()) -> Audit:
@@ -369,8 +370,8 @@ class MIACallback(keras.callbacks.Callback):
 
     def _has_been_trained(self) -> bool:
         optimizer = getattr(self.model, "optimizer", None)
-        # Through TensorFlow: under a distribution strategy the variable is mirrored.
-        steps = 0 if optimizer is None else int(tf.convert_to_tensor(optimizer.iterations.value))
+        # Through TensorFlow: under a distribution strategy the variable is mirrored. With gradient accumulation it is a tensor.
+        steps = 0 if optimizer is None else int(tf.convert_to_tensor(keras.ops.convert_to_tensor(optimizer.iterations)))
         return steps > 0 or self.model in _TRAINED
 
     def _keep(self, audit: Audit, in_course: bool = True) -> None:
