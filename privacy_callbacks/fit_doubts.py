@@ -14,6 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+_KERAS_BATCH_SIZE = 32  # of arrays, where fit is given none
+
 
 class FitCall(NamedTuple):
     """The fit that is setting callbacks up.
@@ -47,6 +49,12 @@ def batch_size_of(fit: FitCall) -> int | None:
     if isinstance(given, (int, np.integer)):
         return int(given)
     data = fit.arguments.get("x")
+    if (
+        data is not None
+        and not isinstance(data, (tf.data.Dataset, keras.utils.PyDataset))
+        and not hasattr(data, "__next__")
+    ):
+        return _KERAS_BATCH_SIZE
     if isinstance(data, keras.utils.PyDataset):
         size = getattr(data, "batch_size", None)
         return size if isinstance(size, int) else None

@@ -76,6 +76,7 @@ class Lockstep:
             loss=loss,
             ask_batch_size=batch_size,
             budget=budget,
+            untrained=not trained_before,
         )
         self._fleet: Fleet | None = prepared.fleet
         self._requests, self._model = auditor.shadow_requests, model

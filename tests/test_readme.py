@@ -17,6 +17,7 @@ def snippets(name):
 @pytest.mark.filterwarnings("ignore:.*each shadow model trains on:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*shadow models are trained instead of:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*even 4 shadow models cost more:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*the target was trained before this fit:UserWarning")  # one model for all snippets
 @pytest.mark.filterwarnings("ignore:mia_auc. no epoch kept:UserWarning")
 def test_the_readme_runs(make_model, blobs, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

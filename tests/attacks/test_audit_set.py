@@ -347,3 +347,18 @@ def test_reading_changes_neither_arrays_nor_global_random_state():
     AuditSet((x, Y), NONMEMBERS, size=10)
     np.testing.assert_array_equal(x, X)
     np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        np.random.default_rng(0).integers(0, 2, (2_000, 16)),
+        np.eye(10, dtype="float32")[np.random.default_rng(1).integers(0, 10, (2_000, 6))],
+    ],
+    ids=["bits", "one-hot"],
+)
+def test_records_of_few_distinct_values_have_hashes_of_their_own(records):
+    from privacy_callbacks.attacks.duplicates import record_hashes
+
+    distinct = len(np.unique(records.reshape(len(records), -1), axis=0))
+    assert len(np.unique(record_hashes((records,)))) == distinct

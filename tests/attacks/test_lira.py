@@ -138,6 +138,45 @@ def test_records_without_a_model_on_a_side_are_masked_and_no_others():
     assert np.flatnonzero(np.isnan(student)).tolist() == [4, 7]
 
 
+def test_masked_records_do_not_move_the_others_prior():
+    """The Student-t prior is the mean of the records that have models, not of zeros in the place of the others."""
+    target, shadow, trained_on = small()
+    shadow += 5
+    alone = lira_scores(target[:-1], shadow[:, :-1], trained_on[:, :-1], variance="student_t")
+    trained_on[:, -1] = True
+    masked = lira_scores(target, shadow, trained_on, variance="student_t")
+    out_only = lira_scores(target, shadow, ~trained_on, variance="student_t")
+    assert np.isnan(masked[-1]) and np.isnan(out_only[-1])  # noqa: PT018
+    without_in = trained_on.copy()
+    without_in[:, -1] = False
+    pooled_alike = np.concatenate(
+        [shadow[:, :-1], np.repeat(shadow[:, -1:].mean(axis=0, keepdims=True), len(shadow), 0)], axis=1
+    )
+    ours = lira_scores(target, pooled_alike, without_in, variance="student_t")[:-1]
+    # The record adds models to OUT, none to IN: the IN side's prior is that of the others alone.
+    in_alone = LiRA(variance="student_t").fit(context(shadow[:, :-1], trained_on[:, :-1])).in_side
+    in_with = LiRA(variance="student_t").fit(context(pooled_alike, without_in)).in_side
+    np.testing.assert_allclose(in_with.loc[:-1], in_alone.loc, rtol=1e-6)
+    np.testing.assert_allclose(in_with.scale[:-1], in_alone.scale, rtol=1e-6)
+    assert np.isfinite(alone).all()
+    assert np.isfinite(ours).all()
+
+
+def context(shadow, trained_on):
+    return AttackContext(shadows=ShadowSignals({"scaled_logit": shadow}, trained_on))
+
+
+def test_auto_looks_at_the_record_with_the_fewest_models():
+    target, shadow, _ = small(80)
+    trained_on = np.tile([[True], [False]], (40, shadow.shape[1]))
+    trained_on[:20, 3] = False  # this record has 30 models IN
+    ours = lira_scores(target, shadow, trained_on)
+    sides = LiRA().fit(context(shadow, trained_on))
+    assert len(np.unique(sides.in_side.scale[:, 0])) == 1
+    assert len(np.unique(sides.out_side.scale[:, 0])) > 1
+    assert np.isfinite(ours).all()
+
+
 def test_a_single_model_on_a_side_will_do_unless_its_own_spread_is_asked_for():
     target, shadow, trained_on = small()
     trained_on[:, 0] = np.arange(len(shadow)) == 3

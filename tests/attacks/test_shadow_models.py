@@ -447,3 +447,161 @@ def test_an_eager_model_is_trained_by_fit():
     with pytest.raises(ValueError, match="compiled to run eagerly"):
         plan(engine="compiled").fit(model, x, y, verbose=0)
     assert np.isfinite(plan(2, engine="auto", epochs=1).fit(model, x, y, verbose=0)["loss"]).all()
+
+
+class Holding(layers.Layer):
+    """Hands out a live layer in its configuration, a common mistake."""
+
+    def __init__(self, inner, **arguments):
+        super().__init__(**arguments)
+        self.inner = inner
+
+    def call(self, x):
+        return self.inner(x)
+
+    def get_config(self):
+        return {**super().get_config(), "inner": self.inner}
+
+
+class GlobalNoise(layers.Layer):
+    def call(self, x, training=False):
+        return x + keras.random.normal(keras.ops.shape(x)) if training else x
+
+
+def closing_over_the_target():
+    weights = []
+
+    def loss(y, p):
+        return keras.losses.sparse_categorical_crossentropy(y, p) + 0 * keras.ops.sum(weights[0].value)
+
+    model = classifier(loss=loss)
+    weights.append(model.trainable_variables[0])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: classifier(Holding(layers.Dense(6))), "shares variables with it .*live layer"),
+        (lambda: classifier(GlobalNoise()), "variables that are not its own .*SeedGenerator of its own"),
+        (closing_over_the_target, "reads weights of the audited model .*by a closure"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["compiled", "fit"])
+def test_shadow_models_that_would_reach_outside_are_refused(make, message, engine):
+    x, y = records()
+    with pytest.raises(ValueError, match=message):
+        plan(engine=engine).fit(make(), x, y, verbose=0)
+
+
+_OFFSET = 0.5
+
+
+def test_everyday_layers_are_copied_as_they_are():
+    """Lambdas that use global names, an input of no features' axis, nested models, what `adapt` learned, frozen parts."""
+    x, y = records()
+    normalise = layers.Normalization()
+    normalise.adapt(3 * x + 7)
+    nested = keras.Sequential([keras.Input((6,)), layers.Dense(5)], name="nested")
+    nested.trainable = False
+    model = classifier(normalise, layers.Lambda(lambda t: tf.nn.relu(t) + _OFFSET, output_shape=(6,)), nested)
+    made = FreshModels(model, tf.constant(x), None, 0).make(0)
+    np.testing.assert_allclose(made.layers[0](x), normalise(x), rtol=1e-6)
+    np.testing.assert_allclose(made.layers[1](x), np.maximum(x, 0) + _OFFSET, rtol=1e-6)
+    assert not made.layers[2].trainable
+    assert (made.layers[2].weights[0].numpy() != nested.weights[0].numpy()).any()
+    flat = keras.Sequential([keras.Input((1,)), layers.Dense(3, activation="softmax")])
+    flat.compile("adam", "sparse_categorical_crossentropy")
+    assert plan().fit(flat, x[:, :1], y, signals=("loss",), verbose=0)["loss"].shape == (4, 90, 1)
+
+
+def test_vocabularies_that_adapt_learned_are_copied():
+    words = np.array(["red", "green", "blue", "red"] * 20)[:, None]
+    lookup = layers.StringLookup()
+    lookup.adapt(words)
+    stack = [
+        keras.Input((1,), dtype="string"),
+        lookup,
+        layers.Embedding(8, 4),
+        layers.Flatten(),
+        layers.Dense(3, "softmax"),
+    ]
+    model = keras.Sequential(stack)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    made = FreshModels(model, tf.constant(words), None, 0).make(0)
+    np.testing.assert_array_equal(made.layers[0](words), lookup(words))
+
+
+def test_weight_decay_spares_what_the_target_spares():
+    x, _ = records()
+    adam = keras.optimizers.AdamW(0.01, weight_decay=0.1)
+    adam.exclude_from_weight_decay(var_names=["bias"])
+    model = classifier(layers.Dense(4), optimizer=adam)
+    made = FreshModels(model, tf.constant(x), None, 0).make_compiled(0)
+    decays = [made.optimizer._use_weight_decay(variable) for variable in made.trainable_variables]
+    assert decays == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("augment", "error", "message"),
+    [
+        (lambda x: x, TypeError, r"augment cannot be used as a function \(x, seed\) -> x"),
+        (lambda x, y: (x, y), TypeError, "augment cannot be used"),
+        (lambda x, seed: x[:1], ValueError, "it must keep records, shapes and types"),
+        (lambda x, seed: tf.cast(x, tf.float64), ValueError, "it must keep records, shapes and types"),
+    ],
+)
+def test_an_augmentation_that_makes_something_else_is_refused(augment, error, message):
+    x, y = records()
+    with pytest.raises(error, match=message):
+        plan(augment=augment).fit(classifier(), x, y, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"class_weight": [1, 2]}, "give a dictionary"), ({"population": np.zeros(3)}, r"give \(x, y\)")],
+)
+def test_other_things_at_the_door_are_refused(options, message):
+    (x, y), arguments = records(), {key: value for key, value in options.items() if key == "population"}
+    with pytest.raises((ValueError, TypeError), match=message):
+        plan(**({} if arguments else options)).fit(classifier(), x, y, verbose=0, **arguments)
+
+
+def test_the_targets_learning_rates_are_stretched_over_a_shadow_models_steps():
+    """Not repeated from the beginning: a warm-up stays a warm-up."""
+    from privacy_callbacks.attacks.fleet import Fleet
+
+    fleet = object.__new__(Fleet)
+    fleet._batch_size = 10
+    rates = np.array([1, 2, 3, 4, 5], np.float32)
+    assert fleet._fitted(rates, 100).tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert fleet._fitted(rates, 25).tolist() == [1, 2, 4]
+    assert fleet._fitted(rates[:1], 25).tolist() == [1, 1, 1]
+    assert fleet._fitted(None, 25) is None
+
+
+def test_a_pool_too_large_is_cut_at_random_and_keeps_what_is_audited():
+    from privacy_callbacks import AuditSet
+    from privacy_callbacks.attacks.shadow_pool import pool_of
+
+    x, y = records(1_000)
+    audited = AuditSet((x[:200], y[:200]), (x[200:], y[200:]), size=50)
+    pool = pool_of(audited)
+    assert len(pool) == 400
+    np.testing.assert_array_equal(pool.records.x[pool.audited], audited.x)
+    members = {row.tobytes() for row in x[:200]}
+    share = np.mean([row.tobytes() in members for row in pool.records.x])
+    # 50 + 50 are kept; of the other 900 records a third is, of which 150 are members: 100 of 400, give or take 6.
+    assert share == pytest.approx(0.25, abs=0.05)
+
+
+def test_records_of_one_id_and_equal_records_are_one_group():
+    from privacy_callbacks import AuditSet
+    from privacy_callbacks.attacks.shadow_pool import pool_of
+
+    x, y = records(40)
+    x[30], y[30] = x[3], y[3]  # a copy, under another id
+    ids = np.arange(20) // 2, 100 + np.arange(20)
+    groups = pool_of(AuditSet((x[:20], y[:20]), (x[20:], y[20:]), ids=ids)).groups
+    assert groups[2] == groups[3] == groups[30]
+    assert len(np.unique(groups)) == 10 + 20 - 1

@@ -5,6 +5,7 @@ import pytest
 from gaussian_world import GaussianWorld
 from scipy import special
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from privacy_callbacks.attacks import (
@@ -84,6 +85,19 @@ def test_a_shadow_classifier_learns_from_shadow_models_alone(classifier):
     assert classifier is None or not hasattr(classifier, "classes_")  # the user's object is not fitted
 
 
+def test_a_shadow_classifier_learns_from_no_more_rows_than_it_may():
+    class Counting(LogisticRegression):
+        def fit(self, rows, truth):
+            seen.append((len(rows), int(truth.sum())))
+            return super().fit(rows, truth)
+
+    seen = []
+    _, _, shadow, trained_on = GaussianWorld(2.0).draw_with_shadows(100, 100, 8, np.random.default_rng(0))
+    shadows = ShadowSignals({"loss": shadow[:, :, None]}, trained_on)
+    ShadowClassifier(Counting(), ("loss",), max_rows=300).fit(AttackContext(shadows=shadows))
+    assert seen == [(300, 150)]
+
+
 def test_a_shadow_classifier_bears_infinite_features():
     _, shadow, trained_on = small()
     shadow[0, 0] = -np.inf
@@ -109,6 +123,16 @@ def test_every_record_is_in_for_exactly_half_of_the_models(records, models):
     np.testing.assert_array_equal(trained_on, balanced_assignment(models, records, seed=3))
     assert records == 2 or (trained_on != balanced_assignment(models, records, seed=4)).any()
     assert [complement_of(trained_on, model) for model in range(2)] == [1, 0] or records == 2
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 42])
+def test_no_half_is_the_one_a_user_draws_from_the_same_seed(seed):
+    """NumPy drops trailing zeros of a seed: default_rng([seed, 0]) would be default_rng(seed)."""
+    trained_on = balanced_assignment(16, 50, seed)
+    for users in ([seed], [seed, 0], [seed, 1], seed):
+        half = np.zeros(50, bool)
+        half[np.random.default_rng(users).permutation(50)[:25]] = True
+        assert not (trained_on == half).all(axis=1).any()
 
 
 def test_records_of_one_owner_go_together():

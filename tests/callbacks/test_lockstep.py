@@ -444,12 +444,8 @@ def test_a_target_trained_before_is_said_to_differ(noise):
     (x, y), _ = noise
     model.fit(x, y, verbose=0)
     mia = MIACallback(*noise, attacks=[LiRA()], shadow_models=plan())
-    with pytest.warns(AuditWarning) as caught:
+    with pytest.warns(AuditWarning, match="the target was trained before this fit"):
         fit(model, noise, mia, epochs=1)
-    said = " ".join(str(warning.message) for warning in caught)
-    assert "the target was trained before this fit" in said
-    assert "the target does not start as a fresh model would" in said
-    assert "bias" in said
     fresh = memoriser()
     fresh.layers[-1].bias.assign([1.0, 0.0, 0.0])  # weights loaded, nothing trained
     with pytest.warns(AuditWarning, match="does not start as a fresh model would"):

@@ -320,7 +320,7 @@ def test_records_speak_of_the_same_weights_as_the_report(make_model, blobs):
     fit(make_model(optimizer=keras.optimizers.Adam(0.05)), blobs, mia, stopping, epochs=12)
     first, report, again = mia.records(), mia.report, mia.records()
     np.testing.assert_array_equal(first["loss"], again["loss"])
-    assert "on the weights the model holds now" in report.notes[0]
+    assert report.notes[0] == f"the model holds the weights of epoch {report.step + 1} again."
 
 
 def test_curves_are_kept_for_the_headline_and_the_newest_audit(make_model, blobs):
