@@ -29,13 +29,15 @@ def test_the_readme_runs(make_model, blobs, tmp_path, monkeypatch, capsys):
         "y_test": y_test,
         "train_ids": np.arange(120),
         "test_ids": np.arange(90),
+        "np": np,
         "model": make_model(metrics=["accuracy"]),
     }
-    assert len(snippets("README.md")) == 5
+    assert len(snippets("README.md")) == 6
     for snippet in snippets("README.md"):
         exec(snippet, names)
     assert "AUC" in capsys.readouterr().out
-    assert (tmp_path / "logs" / "run1" / "mia" / "loss").is_dir()
+    assert (tmp_path / "logs" / "run1" / "mia" / "lira").is_dir()
+    assert names["scores"].shape == (210,)
     fit = {"verbose": 0, "validation_data": (x_test, y_test)}
     history = names["model"].fit(x_train, y_train, callbacks=names["callbacks"], **fit).history
     history |= names["model"].fit(x_train, y_train, epochs=2, callbacks=[names["mia"]], **fit).history
