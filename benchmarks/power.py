@@ -3,8 +3,8 @@
 One fleet of shadow models is trained per data set; eight of them, from eight different pairs, play the target in turn, for
 attacks that know K of the others (whole pairs; the target's own complement is left out, because a balanced design without it
 would betray what the target had trained on). Every model trains on half of a pool of 5,000 records and is attacked on all of
-them: 2,500 members, 2,500 non-members. Intervals are 95 % t intervals over the targets; targets share the pool, so they speak
-of models, not of data.
+them: 2,500 members, 2,500 non-members. Intervals are 95 % t intervals over the targets. Targets share the pool and most of
+their shadow models, and are each other's: the intervals speak of models, not of data, and are somewhat too short.
 
 On the synthetic data the order is the published one: calibration of φ beats that of the loss, and both but for two shadow
 models the loss itself; RMIA with one reference beats the loss; pooled spreads beat each record's own below 64 shadow models;

@@ -116,11 +116,14 @@ class Lockstep:
         """Forgets the learning rates of the epoch before."""
         self._rates = []
 
-    def on_batch_end(self) -> None:
+    def on_batch_end(self, warn: Callable[[str], None]) -> None:
         """Notes the learning rate that the target's step has taken, before callbacks that stand behind change it."""
-        rate = learning_rate_variable(self._model.optimizer)
-        if rate is not None:
-            self._rates.append(float(np.asarray(rate)))
+        if self._failure is not None:
+            return
+        with self._may_fail(warn):
+            rate = learning_rate_variable(self._model.optimizer)
+            if rate is not None:
+                self._rates.append(float(np.asarray(rate)))
 
     def on_epoch_end(self, warn: Callable[[str], None]) -> None:
         """Notes how the target was trained, and in lockstep moves the fleet on by one epoch."""

@@ -212,7 +212,7 @@ class MIACallback(keras.callbacks.Callback):
 
     def _on_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._lockstep is not None:
-            self._lockstep.on_batch_end()
+            self._lockstep.on_batch_end(self._warn)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         assert self._publisher is not None
