@@ -173,7 +173,6 @@ class CompiledEngine:
         self.batch_size = data.batch_size
         self._fresh, self._data = fresh, data
         everyone = [_Worker(fresh, data, longest, xla) for _ in range(workers)]
-        self._optimizer_start = [np.array(variable) for variable in everyone[0].model.optimizer.variables]
         self._everyone = everyone
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in everyone:
@@ -181,13 +180,10 @@ class CompiledEngine:
             self._idle.put(worker)
 
     def initial(self, shadow: int) -> State:
-        """Weights drawn afresh, by the shadow's own seed; the optimizer as it starts."""
-        made = self._fresh.make(shadow)
+        """Weights drawn afresh, by the shadow's own seed, and an optimizer built on them (some start from the weights)."""
+        made = self._fresh.make_compiled(shadow)
         augment = Augmentation(self._data.augment, self._data.x, self._fresh.augmentation_seed(shadow))
-        own = [*made.trainable_variables, *untrained_variables(made)]
-        weights = [tf.convert_to_tensor(variable.value) for variable in own]
-        seeds = [tf.convert_to_tensor(variable.value) for variable in augment.variables]
-        return [*weights, *(tf.convert_to_tensor(value) for value in self._optimizer_start), *seeds]
+        return [tf.convert_to_tensor(variable.value) for variable in [*state_variables(made), *augment.variables]]
 
     def train(
         self,

@@ -72,6 +72,8 @@ MODELS = {
     "momentum and clipping": lambda: classifier(optimizer=keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.5)),
     "a user's own loss by name": lambda: classifier(loss=surprise),
     "weight decay and ema": lambda: classifier(optimizer=keras.optimizers.AdamW(0.01, use_ema=True)),
+    "an optimizer that starts from the weights": lambda: classifier(optimizer=keras.optimizers.ScheduleFreeAdamW(0.05)),
+    "gradients accumulated": lambda: classifier(optimizer=keras.optimizers.Adam(0.01, gradient_accumulation_steps=2)),
     "schedule": lambda: classifier(
         optimizer=keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5))
     ),
