@@ -6,7 +6,6 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -24,6 +23,7 @@ from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 
 from .after_the_fact import audit_set_for
 from .auditing import Audit, Auditor, ShadowAnswers, shadow_attacks
+from .course import BEFORE_TRAINING, Course
 from .fit_doubts import FitCall, current_fit, doubts_about_members, readers_of_nothing, readers_placed_too_early
 from .lockstep import Lockstep
 from .null_check import null_check
@@ -35,7 +35,6 @@ from .weight_fingerprint import fingerprint
 if TYPE_CHECKING:
     import pandas as pd
 
-BEFORE_TRAINING = -1
 _HELD_NOW = "audited on the weights the model holds now, which are not those of an audited epoch's end."
 
 # Models that some callback of ours has seen in training: for them no audit is a null check, compiled afresh or not.
@@ -122,7 +121,6 @@ class MIACallback(keras.callbacks.Callback):
                 f"budget is {budget!r} with shadow_models={shadow_models!r}; give a positive number, together with shadow models."
             )
         self.name = check_name(name)
-        self.reports: list[LeakageReport] = []
         self._sides = members, nonmembers
         self._attacks = None if attacks is None else list(named_attacks(attacks).values())
         self._shadow_models, self._budget = as_shadow_models(shadow_models), budget
@@ -140,14 +138,10 @@ class MIACallback(keras.callbacks.Callback):
         self._forget()
 
     def _forget(self) -> None:
-        self.reports = []
-        self._last: Audit | None = None
-        self._glimpse: Audit | None = None
-        self._losses: list[Any] = []
+        self._course = Course()
         self._epoch: int | None = None
         self._scheduled_epoch: int | None = None
         self._lockstep: Lockstep | None = None
-        self._epoch_of_weights: dict[str, int] = {}
         self._known_to_fail: set[str] = set()
         self._taken_keys: set[str] = set()
 
@@ -243,6 +237,11 @@ class MIACallback(keras.callbacks.Callback):
     # What the user asks.
 
     @property
+    def reports(self) -> list[LeakageReport]:
+        """One an audit and attack, oldest first; see the class."""
+        return self._course.reports
+
+    @property
     def report(self) -> LeakageReport:
         """The headline attack on the weights that the model holds now.
 
@@ -283,26 +282,25 @@ class MIACallback(keras.callbacks.Callback):
             raise RuntimeError(f"the newest audit gave no scores: {newest.reports[0].warnings[0]}")
         assert self._auditor is not None
         assert self.audit_set is not None
-        return records_table(self.audit_set, self._auditor, newest.scores, self._losses)
+        return records_table(self.audit_set, self._auditor, newest.scores, self._course.losses)
 
     def _newest(self) -> Audit:
         """The newest audit, if it speaks of the weights of this moment; else a fresh one."""
         if self._auditor is None:
             raise RuntimeError("there is no report yet; pass the callback to model.fit first.")
         weights = fingerprint(self.model)
-        # A look at other moments than an epoch's end is nobody's audit: it is answered, not kept.
-        for audit in (self._last, self._glimpse):
-            if audit is not None and audit.fingerprint == weights:
-                return audit
+        known = self._course.known(weights)
+        if known is not None:
+            return known
         # The weights of an audited epoch, restored, are compared with the shadow models of that epoch.
-        epoch = self._epoch_of_weights.get(weights)
+        epoch = self._course.epoch_of(weights)
         note = _HELD_NOW if epoch is None else f"the model holds the weights of epoch {epoch + 1} again."
         shadows: ShadowAnswers | Exception | None = None
         remark: tuple[str, ...] = ()
         if self._lockstep is not None:
             shadows, remark = self._lockstep.known_at(epoch)
-        self._glimpse = self._auditor.run(epoch, strict=self._strict, notes=(note, *remark), shadows=shadows)
-        return self._glimpse
+        found = self._auditor.run(epoch, strict=self._strict, notes=(note, *remark), shadows=shadows)
+        return self._course.glimpse(found)
 
     # What one audit leads to.
 
@@ -335,9 +333,8 @@ class MIACallback(keras.callbacks.Callback):
         assert self._publisher is not None
         self._publisher.forget()
         audit = self._run(epoch)
-        self._keep(audit)
+        self._course.keep(audit)
         self._scheduled_epoch = epoch
-        self._epoch_of_weights[audit.fingerprint] = epoch
         self._publisher.publish(audit.reports, epoch)
         self._warn_of_failures(audit)
 
@@ -350,38 +347,28 @@ class MIACallback(keras.callbacks.Callback):
             self._warn(alarm)
             self._auditor.warnings.append(alarm)
             audit = self._run(BEFORE_TRAINING)
-        self._keep(audit)
+        self._course.keep(audit)
         self._publisher.text(audit.reports[0], "before_training", 0)
 
     def _audit_after_training(self, epoch: int) -> Audit:
         """Of the last epoch, unless it has been audited and the weights are still the same (an averaging optimizer's are not)."""
         assert self._publisher is not None
         waited = self._lockstep is not None and self._lockstep.waits
-        if self._last is None or self._scheduled_epoch != epoch or waited:
+        if self._course.last is None or self._scheduled_epoch != epoch or waited:
             audit = self._run(epoch)
-            self._keep(audit, in_course=self._scheduled_epoch != epoch)
-            self._epoch_of_weights[audit.fingerprint] = epoch
+            self._course.keep(audit, in_course=self._scheduled_epoch != epoch)
             self._warn_of_failures(audit)
             self._publisher.show(audit.reports, epoch)
-        elif self._last.fingerprint != fingerprint(self.model):
-            self._keep(self._run(epoch, notes=(_HELD_NOW,)), in_course=False)
-        assert self._last is not None
-        return self._last
+        elif self._course.last.fingerprint != fingerprint(self.model):
+            self._course.keep(self._run(epoch, notes=(_HELD_NOW,)), in_course=False)
+        assert self._course.last is not None
+        return self._course.last
 
     def _has_been_trained(self) -> bool:
         optimizer = getattr(self.model, "optimizer", None)
         # Through TensorFlow: under a distribution strategy the variable is mirrored. With gradient accumulation it is a tensor.
         steps = 0 if optimizer is None else int(tf.convert_to_tensor(keras.ops.convert_to_tensor(optimizer.iterations)))
         return steps > 0 or self.model in _TRAINED
-
-    def _keep(self, audit: Audit, in_course: bool = True) -> None:
-        if self._last is not None:
-            headline, *others = self._last.reports
-            self.reports[-len(self._last.reports) :] = [headline, *(replace(report, roc=None) for report in others)]
-        self._last = audit
-        self.reports.extend(audit.reports)
-        if in_course and audit.loss is not None and audit.step != BEFORE_TRAINING:
-            self._losses.append(audit.loss.astype(np.float32))
 
     # Manners.
 

@@ -166,7 +166,7 @@ def test_its_arguments_reach_the_audit_and_its_copies(make_model, blobs):
         assert callback._auditor._pass._batch_size == 9
         table = callback.records().set_index(["is_member", "id"])["loss_iqr"]
         assert len(table) == 66
-        np.testing.assert_allclose(callback._last.loss, -model.predict(drawn.x, verbose=0)[:, 0], rtol=1e-4)
+        np.testing.assert_allclose(callback._course.last.loss, -model.predict(drawn.x, verbose=0)[:, 0], rtol=1e-4)
 
 
 def test_a_model_fitted_before_gets_no_null_check(make_model, blobs):
@@ -409,7 +409,7 @@ def test_records_rank_the_members_by_the_course_of_their_loss(make_model, blobs)
     assert table["loss_iqr"][:90].is_monotonic_decreasing
     position = int(table["id"][0][1:])
     assert table["label"][0] == blobs[0][1][position]
-    losses = np.stack(mia._losses)[:, mia.audit_set.ids == table["id"][0]]
+    losses = np.stack(mia._course.losses)[:, mia.audit_set.ids == table["id"][0]]
     assert table["loss_iqr"][0] == pytest.approx(np.subtract(*np.quantile(losses, (0.75, 0.25))), rel=1e-5)
     assert isinstance(table, pd.DataFrame)
 
