@@ -178,7 +178,8 @@ class Lockstep:
 
     def _asked(self) -> ShadowAnswers:
         assert self._fleet is not None
-        fleet, final = self._fleet, self._ended or self._averages_on_epoch
+        fleet = self._fleet
+        final = self._ended or (self._averages_on_epoch and fleet.epoch > 0)  # before training there is no average yet
         answers = {queries: fleet.signals(request, queries, final) for queries, request in self._requests.items()}
         remarks = (*failure_sentences(fleet), *self._remarks())
         return {queries: signals.with_warnings(remarks) for queries, signals in answers.items()}

@@ -725,3 +725,21 @@ def test_an_attack_that_does_not_fit_the_head_is_named(noise):
     mia = MIACallback((x, x[:, :1]), (x_out, x_out[:, :1]), attacks=[RMIA()], shadow_models=plan())
     with pytest.raises(ValueError, match="attack 'rmia' reads the signal 'confidence', which does not fit"):
         model.fit(x, x[:, :1], verbose=0, callbacks=[mia])
+
+
+def test_weights_swapped_for_averages_at_each_epoch_are_swapped_in_shadow_models_too(noise):
+    (x, y), _ = noise
+
+    def course(*callbacks):
+        adam = keras.optimizers.Adam(0.02, use_ema=True, ema_momentum=0.9)
+        mia = MIACallback(*noise, attacks=[LiRA()], shadow_models=plan())
+        memoriser(optimizer=adam).fit(x, y, batch_size=20, epochs=3, verbose=0, callbacks=[*callbacks, mia])
+        return mia.shadow_signals
+
+    swapped, raw = course(keras.callbacks.SwapEMAWeights(swap_on_epoch=True)), course()
+    np.testing.assert_array_equal(swapped[-1]["scaled_logit"], raw[-1]["scaled_logit"])
+    for epoch in (0, 1):
+        assert abs(swapped[epoch]["scaled_logit"] - raw[epoch]["scaled_logit"]).mean() > 0.05
+    np.testing.assert_allclose(
+        swapped[2]["scaled_logit"], raw[2]["scaled_logit"], rtol=1e-5
+    )  # averages at the end, both
