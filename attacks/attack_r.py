@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .attack import AttackContext, Signals, check_name, check_signal
+from .attack import AttackContext, Signals
+from .comparing_attack import ComparingAttack
 from .shadow_signals import ShadowSignals
 from .shadow_values import shadow_values
 
@@ -38,7 +39,7 @@ def attack_r_scores(target: ArrayLike, shadow: ArrayLike, trained_on: ArrayLike)
 
 
 @dataclass(frozen=True)
-class AttackR:
+class AttackR(ComparingAttack):
     """The rank of a record's signal among the shadow models that did not train on it.
 
     Args:
@@ -51,16 +52,6 @@ class AttackR:
 
     signal: str = "loss"
     name: str = "attack_r"
-    needs_shadows: bool = field(default=True, init=False)
-
-    def __post_init__(self) -> None:
-        check_signal(self.signal)
-        check_name(self.name)
-
-    @property
-    def signals(self) -> tuple[str, ...]:
-        """The signal it reads."""
-        return (self.signal,)
 
     def fit(self, context: AttackContext) -> FittedAttackR:
         """Keeps the shadow models' answers."""

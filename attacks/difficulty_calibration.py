@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .attack import AttackContext, Signals, check_name, check_signal
+from .attack import AttackContext, Signals
+from .comparing_attack import ComparingAttack
 from .shadow_values import mean_over, shadow_values
 
 
@@ -31,7 +32,7 @@ def difficulty_calibration_scores(target: ArrayLike, shadow: ArrayLike, trained_
 
 
 @dataclass(frozen=True)
-class DifficultyCalibration:
+class DifficultyCalibration(ComparingAttack):
     """A record's signal minus what it is for shadow models that did not train on it.
 
     Args:
@@ -44,16 +45,6 @@ class DifficultyCalibration:
 
     signal: str = "scaled_logit"
     name: str = "difficulty_calibration"
-    needs_shadows: bool = field(default=True, init=False)
-
-    def __post_init__(self) -> None:
-        check_signal(self.signal)
-        check_name(self.name)
-
-    @property
-    def signals(self) -> tuple[str, ...]:
-        """The signal it reads."""
-        return (self.signal,)
 
     def fit(self, context: AttackContext) -> FittedCalibration:
         """Learns each record's difficulty."""

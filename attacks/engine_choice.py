@@ -13,8 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from .compiled_engine import CompiledEngine
+from .fit_engine import FitEngine
 from .fresh_model import FreshModels
-from .shadow_engine import CompiledEngine, Engine, FitEngine
+from .shadow_engine import Engine
 from .training_data import TrainingData
 
 _SECONDS = 0.1
@@ -30,7 +32,7 @@ class EngineChoice:
       engine: ready to train.
       seconds_per_step: wall seconds a training step of one shadow model takes, several at a time where the engine can; None if
         not measured.
-      fit_seconds_per_step: the same of `Model.fit` on arrays; None if not measured.
+      fit_seconds_per_step: the same of `Model.fit` on resident records; None if not measured.
       sentence: what was measured, for the user.
     """
 

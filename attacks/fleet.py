@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .attack import Signals
 from .compiled_pass import AskedRecords, NonFiniteOutputs, Queries, SignalPass
 from .engine_choice import EngineChoice
-from .fresh_model import FreshModels, state_variables
+from .fresh_model import state_variables
 from .parked_states import ParkedStates
 from .shadow_pool import ShadowPool
 from .shadow_signals import ShadowSignals
@@ -34,7 +34,7 @@ class Fleet:
       assignment: bool[m, p], which model trains on which record of the pool.
       pool: the records.
       asked: the records that signals are wanted of, in the order of `pool.audited`.
-      fresh: makes the models.
+      made: a compiled shadow model that none of the engine's is: the one that is asked.
       choice: the engine.
       loss: to audit by instead of the compiled one; see `SignalPass`.
       ask_batch_size: the most records in one forward pass.
@@ -52,7 +52,7 @@ class Fleet:
         assignment: NDArray[np.bool_],
         pool: ShadowPool,
         asked: AskedRecords,
-        fresh: FreshModels,
+        made: Any,
         choice: EngineChoice,
         *,
         loss: Any = None,
@@ -66,8 +66,7 @@ class Fleet:
         self.losses = np.full(len(assignment), np.nan)
         self._assignment, self._audited, self._share, self._seed = assignment, pool.audited, share, seed
         self._engine, self._batch_size = choice.engine, choice.engine.batch_size
-        # Asked in a model of its own: the engine's are busy with training.
-        self._model = fresh.make_compiled(0)
+        self._model = made
         self._pass = SignalPass(self._model, asked, loss, ask_batch_size)
         self._states = ParkedStates(memory_limit)
         for shadow in range(len(assignment)):

@@ -101,7 +101,7 @@ def prepare(
         assignment,
         pool,
         asked,
-        fresh,
+        first,
         choice,
         loss=loss,
         ask_batch_size=ask_batch_size,

@@ -233,8 +233,11 @@ def _loss_weights(model: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it writes down the loss, too, and warns of lambdas
             return (model.get_compile_config() or {}).get("loss_weights")
-    except (TypeError, ValueError, NotImplementedError):  # a loss that cannot be written down
-        return None
+    except Exception as reason:  # without its weights the loss would be another
+        raise ValueError(
+            f"what the model was compiled with cannot be read: {type(reason).__name__}: {reason}; give "
+            "ShadowModels(model_fn=...) and let it compile the model."
+        ) from reason
 
 
 def _refuse_other_architecture(made: Any, model: Any) -> None:

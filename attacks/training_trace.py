@@ -22,9 +22,9 @@ def refuse_what_reaches_outside(made: Any, target: Any, data: TrainingData) -> N
       ValueError: if a step cannot be traced, or reads or writes variables of the target, or of nobody (a global random
         generator): training shadow models would depend on the target's weights, or change its training.
     """
-    shared = {id(variable) for variable in _all_variables(made)} & {id(variable) for variable in _all_variables(target)}
+    shared = {id(variable) for variable in made.variables} & {id(variable) for variable in target.variables}
     if shared:
-        names = [variable.path for variable in _all_variables(made) if id(variable) in shared]
+        names = [variable.path for variable in made.variables if id(variable) in shared]
         raise ValueError(
             f"a copy of the model shares variables with it ({', '.join(names[:3])}): a layer's get_config hands out a live "
             "layer; serialize it (keras.saving.serialize_keras_object), or give ShadowModels(model_fn=...)."
@@ -46,9 +46,9 @@ def refuse_what_reaches_outside(made: Any, target: Any, data: TrainingData) -> N
             f"a shadow model's training step cannot be made: {type(reason).__name__}: {said[:300]}; if the model itself can be "
             "fitted, give ShadowModels(model_fn=...)."
         ) from reason
-    own = {id(variable.value) for variable in [*_all_variables(made), *made.metrics_variables]}
+    own = {id(variable.value) for variable in [*made.variables, *made.metrics_variables]}
     foreign = [variable for variable in traced.graph.variables if id(variable) not in own]
-    of_target = {id(variable.value) for variable in _all_variables(target)}
+    of_target = {id(variable.value) for variable in target.variables}
     if any(id(variable) in of_target for variable in foreign):
         raise ValueError(
             f"a shadow model's training reads weights of the audited model ({foreign[0].name}), by a closure of a layer or of "
@@ -65,7 +65,3 @@ def refuse_what_reaches_outside(made: Any, target: Any, data: TrainingData) -> N
             "the model runs eagerly and draws from TensorFlow's global random state, which shadow models would change; use "
             "keras.random with a keras.random.SeedGenerator."
         )
-
-
-def _all_variables(model: Any) -> list[Any]:
-    return list(model.variables)

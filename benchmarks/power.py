@@ -14,7 +14,7 @@ calibration (.81 to .82). But over all records φ of the easy ones, which leak n
 spread of 2.0, against 2.05 at 1.3 among the hardest), is the noisiest and mixes into the top, where probabilities have
 saturated and keep still.
 
-The last rows are nulls: a target that trained on neither side, judged by the assignment of another.
+The last rows are nulls: the same scores, judged by a membership drawn at random, which the target has nothing to do with.
 """
 
 import argparse

@@ -25,8 +25,9 @@ from privacy_callbacks.attacks.threshold import Threshold
 from .weight_fingerprint import fingerprint
 
 HEADLINE_FPR = 0.01
+_POSTPONED = "not audited at this step: shadow models are trained after the target."
 
-# What shadow models answered, by the queries they were asked; or why they cannot.
+# What shadow models answered, by the queries they were asked.
 ShadowAnswers = Mapping[Queries, ShadowSignals]
 
 
@@ -160,7 +161,7 @@ class Auditor:
             try:
                 wish = needs(attack)
                 if wish.shadows and shadows is None:
-                    reports.append(self._postponed(name, step))
+                    reports.append(self._marked(name, _POSTPONED, step))
                     continue
                 if wish.shadows and isinstance(shadows, Exception):
                     raise shadows
@@ -229,15 +230,10 @@ class Auditor:
             notes=(*notes, *self._pass.head.notes),
         )
 
-    def _postponed(self, attack: str, step: int | None) -> LeakageReport:
-        audited = self._audit_set
-        reason = "not audited at this step: shadow models are trained after the target."
-        return failed_report(
-            attack, reason, step=step, num_members=audited.num_members, num_nonmembers=audited.num_nonmembers
-        )
-
     def _failed(self, attack: str, error: Exception, step: int | None) -> LeakageReport:
-        reason = f"audit failed: {str(error).strip() or type(error).__name__}"
+        return self._marked(attack, f"audit failed: {str(error).strip() or type(error).__name__}", step)
+
+    def _marked(self, attack: str, reason: str, step: int | None) -> LeakageReport:
         audited = self._audit_set
         return failed_report(
             attack, reason, step=step, num_members=audited.num_members, num_nonmembers=audited.num_nonmembers

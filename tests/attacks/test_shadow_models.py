@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from privacy_callbacks.attacks import ShadowModels, lira_scores, signals_of
 from privacy_callbacks.attacks.engine_choice import EngineChoice, choose_engine
+from privacy_callbacks.attacks.epoch_bar import EpochBar
 from privacy_callbacks.attacks.fleet_training import affordable_models
 from privacy_callbacks.attacks.fresh_model import FreshModels, state_variables
 from privacy_callbacks.attacks.parked_states import ParkedStates
@@ -607,3 +608,22 @@ def test_records_of_one_id_and_equal_records_are_one_group():
     groups = pool_of(AuditSet((x[:20], y[:20]), (x[20:], y[20:]), ids=ids)).groups
     assert groups[2] == groups[3] == groups[30]
     assert len(np.unique(groups)) == 10 + 20 - 1
+
+
+def test_on_a_terminal_the_bar_leaves_no_line_behind(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    bar = EpochBar(2, "1/1", verbose=1)
+    for count in (1, 2):
+        bar(count)
+    printed = capsys.readouterr().out
+    assert "1/2" in printed
+    assert "shadow model" in printed
+    assert "\n" not in printed
+    assert printed.endswith(" \r")
+
+
+def test_a_loss_whose_weights_cannot_be_read_is_refused(monkeypatch):
+    (x, y), model = records(), classifier()
+    monkeypatch.setattr(model, "get_compile_config", lambda: 1 / 0)
+    with pytest.raises(ValueError, match="what the model was compiled with cannot be read: ZeroDivisionError"):
+        plan().fit(model, x, y, verbose=0)
