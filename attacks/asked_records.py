@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from .attack import Signals
 from .compiled_pass import SignalPass, build_model, check_model
-from .record_source import Records
+from .record_arrays import Records, resident
 from .shadow_pool import pool_from_records
 
 
@@ -22,6 +21,7 @@ class AllRecords:
 
     x: Any
     y: Any
+    weights: Any
     population: Records | None
 
     def describe(self, rows: NDArray[np.intp]) -> str:
@@ -36,8 +36,8 @@ def resident_records(records: Records, population: Any = None) -> AllRecords:
     if population is not None:
         if not isinstance(population, (tuple, list)) or len(population) != 2:
             raise TypeError(f"population is a {type(population).__name__}; give (x, y) arrays.")
-        further = _resident(pool_from_records(*population).records)
-    return AllRecords(*_resident(records), further)
+        further = Records(*resident(tuple(pool_from_records(*population).records)))
+    return AllRecords(*resident(tuple(records)), further)
 
 
 def signals_of(
@@ -49,6 +49,7 @@ def signals_of(
     queries: tuple[Callable[[Any], Any], ...] = (),
     loss: Any = None,
     batch_size: int | None = None,
+    output: str | int | None = None,
 ) -> Signals:
     """What a model answers about records: what attacks read, and the target's side of `lira_scores` and its like.
 
@@ -59,6 +60,7 @@ def signals_of(
       queries: functions of a batch of inputs, each asked instead of the records themselves.
       loss: to take the loss signal from, instead of the compiled one.
       batch_size: the most records in one forward pass.
+      output: the name or number of the output to read, of several; None = the sum of their losses.
     Returns:
       name → float64[n, q] in the order of the records; higher = more member-like.
     Raises:
@@ -69,9 +71,5 @@ def signals_of(
     build_model(model, asked.x)
     if isinstance(signals, str):
         signals = (signals,)
-    asking = SignalPass(model, asked, loss, batch_size)
+    asking = SignalPass(model, asked, loss, batch_size, output)
     return asking.signals(tuple(signals or asking.head.signals), tuple(queries))
-
-
-def _resident(records: Records) -> Records:
-    return Records(*tf.nest.map_structure(tf.convert_to_tensor, tuple(records)))

@@ -9,7 +9,9 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from .duplicates import DuplicateWatch
-from .record_source import Records, open_source
+from .record_arrays import Records, is_ragged, joined, resident
+from .record_source import open_source
+from .sample_weights import positions_weighed, weightless_members
 from .sampling import Sample, draw
 
 
@@ -24,7 +26,8 @@ class AuditSet:
     Args:
       members: records that the model trains on: (x, y) or (x, y, sample_weight) arrays or lists, a finite
         `tf.data.Dataset` (batched or not; not a reshuffling one) or a `keras.utils.PyDataset`; x may be a dict or tuple
-        of inputs.
+        of inputs, ragged ones among them, y a dict or tuple of labels, one an output. Of sample weights one a record is
+        not used (an audit asks every record alike); one a position says by 0 which positions are padding.
       nonmembers: records from the same distribution that it never sees, in any of these forms.
       population: further records that no model trains on, for attacks that need some; or a share in (0, 1) of the
         non-members to set aside for that (never judged); None = none.
@@ -32,7 +35,8 @@ class AuditSet:
       ids: (member ids, non-member ids), one id a record of each source; default: the position on its own side.
       seed: decides the sample.
     Attributes:
-      x, y: inputs and labels as a nest of tensors [n, ...].
+      x, y: inputs and labels as nests of tensors [n, ...].
+      weights: sample weights where records have one a position (a token, a pixel), as such a nest; else ().
       is_member: bool[n].
       ids: [n].
       population: `Records` of tensors, or None.
@@ -87,20 +91,20 @@ class AuditSet:
         self.num_members = self.num_nonmembers = count
         self.is_member: NDArray[np.bool_] = np.arange(2 * count) < count
         self.ids = _joined_ids(ids, member_sample, nonmember_sample)
-        both = tf.nest.map_structure(
-            lambda a, b: np.concatenate([a, b]), tuple(member_sample.records), tuple(nonmember_sample.records)
-        )
-        _refuse_nonfinite(both[0], self.is_member, self.ids)
-        self.x, self.y = _resident(Records(*both))
+        self.warnings += weightless_members(member_sample.records)
+        samples = positions_weighed(member_sample.records, nonmember_sample.records)
+        both = Records(*joined([tuple(sample) for sample in samples]))
+        _refuse_nonfinite(both.x, self.is_member, self.ids)
+        self.x, self.y, self.weights = resident(tuple(both))
         self.population: Records | None = None
         if set_aside:
             rows = drawn_nonmembers.part(len(drawn_nonmembers.positions) - set_aside, len(drawn_nonmembers.positions))
-            self.population = _resident(rows.records)
+            self.population = _as_weighed(rows.records, both)
             self.population_positions = rows.positions
         elif population is not None and not share:
             rows = draw(open_source(population, "population"), size, int(population_seed)).part(0, size)
             _refuse_other_shapes(member_sample.records, rows.records, "population")
-            self.population = _resident(rows.records)
+            self.population = _as_weighed(rows.records, both)
 
     def __len__(self) -> int:
         return len(self.is_member)
@@ -136,10 +140,12 @@ def _checked(watch: DuplicateWatch, nonmembers: Sample) -> Any:
 
 def _refuse_other_shapes(known: Records, other: Records, side: str) -> None:
     try:
-        tf.nest.assert_same_structure(tuple(known), tuple(other))
+        tf.nest.assert_same_structure(known[:2], other[:2])
     except (TypeError, ValueError):
-        raise ValueError(f"{side} and the non-members have inputs of different structure; give both alike.") from None
-    for ours, theirs in zip(tf.nest.flatten(tuple(known)), tf.nest.flatten(tuple(other)), strict=True):
+        raise ValueError(
+            f"{side} and the non-members have inputs or labels of different structure; give both alike."
+        ) from None
+    for ours, theirs in zip(tf.nest.flatten(known[:2]), tf.nest.flatten(other[:2]), strict=True):
         if ours.shape[1:] != theirs.shape[1:]:
             raise ValueError(
                 f"a record of {side} has shape {theirs.shape[1:]}, one of the non-members {ours.shape[1:]}; give both alike."
@@ -174,9 +180,12 @@ def _joined_ids(ids: tuple[ArrayLike, ArrayLike] | None, members: Sample, nonmem
 
 def _refuse_nonfinite(x: Any, is_member: NDArray[np.bool_], ids: NDArray[Any]) -> None:
     for leaf in tf.nest.flatten(x):
-        if leaf.dtype.kind != "f":
+        if is_ragged(leaf) and leaf[0].dtype.kind == "f":
+            bad = np.flatnonzero([not np.isfinite(row).all() for row in leaf])
+        elif leaf.dtype.kind == "f":
+            bad = np.flatnonzero(~np.isfinite(leaf.reshape(len(leaf), -1)).all(axis=1))
+        else:
             continue
-        bad = np.flatnonzero(~np.isfinite(leaf.reshape(len(leaf), -1)).all(axis=1))
         if bad.size:
             raise ValueError(
                 f"inputs are NaN or infinite in {describe_records(bad, is_member, ids)}; clean them first."
@@ -190,5 +199,9 @@ def describe_records(rows: NDArray[np.intp], is_member: NDArray[np.bool_], ids: 
     return f"{len(rows):,} of {len(is_member):,} audited records ({', '.join(named)}{more})"
 
 
-def _resident(records: Records) -> Records:
-    return Records(*tf.nest.map_structure(tf.convert_to_tensor, tuple(records)))
+def _as_weighed(records: Records, audited: Records) -> Records:
+    """Tensors, with weights a position if the audited records have them."""
+    kept = positions_weighed(records, records)[0]
+    if len(tf.nest.flatten(kept.weights)) != len(tf.nest.flatten(audited.weights)):
+        raise ValueError("the population and the audited records differ in their sample weights; give them alike.")
+    return Records(*resident(tuple(kept)))

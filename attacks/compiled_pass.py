@@ -13,21 +13,23 @@ from numpy.typing import NDArray
 from .attack import Signals
 from .graph_loop import stacked
 from .graph_reading import largest_tensor_bytes, written_variables
-from .head import Head, read_head
-from .model_loss import loss_of
-from .record_source import Records
+from .model_call import ModelCall
+from .output_reading import OutputReading
+from .record_arrays import Records, rows_of, spec_of, symbolic
 
 # From about a thousand records a chunk on a forward pass gets no faster (CPU); larger chunks only cost memory.
 _RECORDS_PER_CHUNK = 1_000
 _CHUNK_BYTES = 512 * 2**20
 _TENSORS_AT_ONCE = 3  # of the largest in the graph, alive at the same time
+_FINE, _NO_POSITION = 1.0, 2.0
 
 
 class AskedRecords(Protocol):
     """The records a pass asks about; an `AuditSet` is one.
 
     Attributes:
-      x, y: inputs and labels as a nest of tensors [n, ...].
+      x, y: inputs and labels as nests of tensors [n, ...].
+      weights: of each position (token, pixel) of a record, as such a nest; () = none.
       population: further records that no model trains on, or None.
     """
 
@@ -36,6 +38,9 @@ class AskedRecords(Protocol):
 
     @property
     def y(self) -> Any: ...
+
+    @property
+    def weights(self) -> Any: ...
 
     @property
     def population(self) -> Records | None: ...
@@ -54,38 +59,59 @@ Queries = tuple[Callable[[Any], Any], ...]
 class SignalPass:
     """A model's signals on the records of an audit, with the weights of the moment it is asked.
 
-    The model is called in inference mode inside a `keras.StatelessScope`, so that nothing the call would assign (batch
-    statistics, seeds of random layers, metrics) reaches the model. `Model.stateless_call` opens the same scope but skips
-    `Layer.__call__`, and with it mixed-precision casts and models whose `call` takes no `training` argument.
+    The model is called in inference mode and whatever the call would assign is dropped; see `ModelCall`.
 
     Args:
-      model: a built Keras model with one output.
+      model: a built Keras model.
       records: what to ask about, an `AuditSet` for instance.
       loss: anything `compile(loss=)` takes; None = the model's own.
-      batch_size: the most records in one forward pass; None = about a thousand, fewer where activations would need much memory.
+      batch_size: the most records in one forward pass; None = about a thousand, fewer where activations would need much
+        memory. A model whose inputs have a fixed batch size is asked in batches of that.
+      output: the name or number of the output to read; None = the only one, or the sum of losses over all.
     Attributes:
       head: how the model's outputs are read.
-      traces: how often the model's Python code ran: once to look at its head, once for the pass (and as
-        often again for a population, if an attack needs one).
+      slow: why a forward pass takes long, in a sentence; None if it does not.
     Raises:
       TypeError: if the model is not a Keras 3 model on the TensorFlow backend.
-      ValueError: if it has no weights yet, does not take the records, has several outputs or no loss, or if its head and
-        the labels do not fit each other.
+      ValueError: if it has no weights yet, does not take the records, or has no loss, or if its head and the labels do not
+        fit each other.
     """
 
-    def __init__(self, model: Any, records: AskedRecords, loss: Any = None, batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        records: AskedRecords,
+        loss: Any = None,
+        batch_size: int | None = None,
+        output: str | int | None = None,
+    ) -> None:
         check_model(model)
         if not model.built:
             raise ValueError("the model has no weights yet; call it on one batch first, or fit it.")
         self.model = model
-        self.traces = 0
+        self._call = ModelCall(model)
         self._asked = records
-        self._loss = loss
+        self._loss, self._output = loss, output
         self._graphs: dict[Any, Callable[..., Any]] = {}
-        self.head, memory = self._look_at_head(records.x, records.y)
-        self._batch_size = batch_size or max(1, _CHUNK_BYTES // (_TENSORS_AT_ONCE * memory))
-        self._audited = _with_labels(Records(records.x, records.y), self.head)
-        self._population: tuple[Any, Any, Any] | None = None
+        self._fixed = self._call.fixed_batch_size
+        reading, memory = self._look(Records(records.x, records.y, records.weights))
+        self._reading = reading
+        self.head = reading.head
+        if self.head.by_model and self._fixed not in (None, 1):
+            raise ValueError(
+                f"the model takes batches of {self._fixed} only, and its compute_loss must be asked one record at a time; give "
+                "the audit a loss with loss=."
+            )
+        self._batch_size = self._fixed or batch_size or max(1, _CHUNK_BYTES // (_TENSORS_AT_ONCE * memory))
+        self._audited = reading.inputs
+        self.slow = reading.check_loss(self._call)
+        self._population: tuple[Any, ...] | None = None
+
+    @property
+    def traces(self) -> int:
+        """How often the model's Python code ran: once to look at its head, once for the pass (and as often again for a
+        population, if an attack needs one; once more for a loss of the user's, which is tried)."""
+        return self._call.traces
 
     def signals(self, names: tuple[str, ...], queries: Queries = ()) -> Signals:
         """The named signals of the audited records, float64[n, q] each.
@@ -109,22 +135,19 @@ class SignalPass:
         if records is None:
             raise ValueError("the attack needs records that no model trained on; give some with population=.")
         if self._population is None:
-            head, _ = self._look_at_head(records.x, records.y)
-            self._population = _with_labels(records, head)
+            self._population = self._look(records)[0].inputs
         return self._run(names, queries, self._population, lambda rows: f"for {len(rows)} population records")
 
-    def _look_at_head(self, x: Any, y: Any) -> tuple[Head, int]:
+    def _look(self, records: Records) -> tuple[OutputReading, int]:
         """Traces the model once, without running it: how to read its outputs, and the bytes a record takes."""
-        found: list[Head] = []
-        labels = y.numpy()
+        found: list[OutputReading] = []
 
         def look(inputs: Any) -> Any:
-            outputs = self._outputs(inputs)
-            loss = loss_of(self.model, self._loss, labels.shape, tuple(outputs.shape))
-            found.append(read_head(outputs, loss, labels))
+            outputs = self._call(inputs)
+            found.append(OutputReading.of(self.model, outputs, records, self._loss, self._output))
             return outputs
 
-        specs = tf.nest.map_structure(lambda leaf: tf.TensorSpec((None, *leaf.shape[1:]), leaf.dtype), x)
+        specs = tf.nest.map_structure(lambda leaf: spec_of(leaf, self._fixed), records.x)
         traced = tf.function(look, autograph=False).get_concrete_function(specs)
         written = written_variables(traced)
         if written:
@@ -132,65 +155,73 @@ class SignalPass:
                 f"the model writes tf.Variables when it is called ({', '.join(written[:3])}), so asking it would change it; "
                 "keep such state in Keras variables (self.add_weight), or give the audit a model without."
             )
-        return found[-1], largest_tensor_bytes(traced)
+        return found[-1], max(1, largest_tensor_bytes(traced))
 
     def _run(
-        self, names: tuple[str, ...], queries: Queries, records: Any, describe: Callable[[NDArray[np.intp]], str]
+        self,
+        names: tuple[str, ...],
+        queries: Queries,
+        records: tuple[Any, ...],
+        describe: Callable[[NDArray[np.intp]], str],
     ) -> Signals:
         unfit = [name for name in names if name not in self.head.signals]
         if unfit:
             raise ValueError(
                 f"signal {unfit[0]!r} does not fit this model's head ({self.head.kind}); it has {', '.join(self.head.signals)}."
             )
-        count = int(records[2].shape[0])
+        count = _count(records)
+        if self._fixed is not None and count < self._fixed:
+            records = tf.nest.map_structure(lambda leaf: tf.gather(leaf, np.arange(self._fixed) % count), records)
         key = names, queries, count
         if key not in self._graphs:
-            self._graphs[key] = self._graph(names, queries, count, records)
+            self._graphs[key] = self._graph(names, queries, records)
         try:
             chunks = self._graphs[key](*records).numpy()
         except tf.errors.OpError as reason:
             raise ValueError(f"the model fails on the audited records: {reason.message}") from reason
         # The last chunk holds the last rows of the set: drop what the chunk before it has already answered.
-        overlap = chunks.shape[0] * chunks.shape[3] - count
-        rows = np.concatenate([*chunks[:-1], chunks[-1][:, :, overlap:]], axis=2)
-        bad = np.flatnonzero((rows[-1] == 0).any(axis=0))
+        overlap = chunks.shape[0] * chunks.shape[3] - max(count, chunks.shape[3])
+        rows = np.concatenate([*chunks[:-1], chunks[-1][:, :, overlap:]], axis=2)[:, :, :count]
+        empty = np.flatnonzero((rows[-1] == _NO_POSITION).any(axis=0))
+        if empty.size:
+            raise ValueError(
+                f"no position counts {describe(empty)}: a mask, a class to ignore or weights of 0 leave out all of them, so "
+                "training learns nothing from such a record; leave it out of the audit."
+            )
+        bad = np.flatnonzero((rows[-1] != _FINE).any(axis=0))
         if bad.size:
-            output = _output_name(self.model)
-            raise NonFiniteOutputs(f"the model's output {output!r} is NaN or infinite {describe(bad)}.")
+            raise NonFiniteOutputs(f"the model's output {self._reading.name!r} is NaN or infinite {describe(bad)}.")
         return Signals({name: row.T for name, row in zip(names, rows, strict=False)})
 
-    def _graph(self, names: tuple[str, ...], queries: Queries, count: int, records: Any) -> Callable[..., Any]:
-        """float64[chunks, names + 1, queries, records in a chunk]; the last row is 1 for finite outputs."""
-        chunk = _chunk_size(count, self._batch_size)
+    def _graph(self, names: tuple[str, ...], queries: Queries, records: tuple[Any, ...]) -> Callable[..., Any]:
+        """float64[chunks, names + 1, queries, records in a chunk]; the last row tells whether an answer is fine."""
+        count = _count(records)
+        chunk = self._fixed or _chunk_size(count, self._batch_size)
         starts = [*range(0, count - chunk, chunk), count - chunk]
-
         width = max(1, len(queries))
 
-        def answer(x: Any, y: Any, labels: Any) -> Any:
-            outputs = self._outputs(x)
-            rows = [self.head.compute(name, outputs, y, labels) for name in names]
-            finite = tf.reshape(tf.math.is_finite(outputs), [chunk, -1])
-            rows.append(tf.cast(tf.reduce_all(finite, axis=1), tf.float64))
+        def answer(x: Any, *truth: Any) -> Any:
+            outputs = self._call(x)
+            rows = [self._signal(name, outputs, x, *truth) for name in names]
+            rows.append(self._reading.condition(outputs, *truth))
             return tf.ensure_shape(tf.stack(rows), (len(names) + 1, chunk))
 
-        def answers(x: Any, y: Any, labels: Any) -> Any:
+        def answers(x: Any, *truth: Any) -> Any:
             if not queries:
-                return answer(x, y, labels)[:, None]
+                return answer(x, *truth)[:, None]
             found: list[Any] = []
             for query in queries:
                 with tf.control_dependencies(found[-1:]):  # one after the other: memory holds one
-                    found.append(answer(_altered(query, x), y, labels))
+                    found.append(answer(_altered(query, x), *truth))
             return tf.stack(found, axis=1)
 
-        def run(x: Any, y: Any, labels: Any) -> Any:
+        def run(*given: Any) -> Any:
             if len(starts) == 1:
-                return answers(x, y, labels)[None]
+                return answers(*given)[None]
             first_rows = tf.constant(starts)
 
             def one_chunk(index: Any) -> Any:
-                return answers(
-                    *tf.nest.map_structure(lambda leaf: _rows(leaf, first_rows[index], chunk), (x, y, labels))
-                )
+                return answers(*tf.nest.map_structure(lambda leaf: rows_of(leaf, first_rows[index], chunk), given))
 
             return stacked(one_chunk, len(starts), (len(names) + 1, width, chunk))
 
@@ -198,26 +229,18 @@ class SignalPass:
         # autograph, so a model that can be fitted needs none here.
         return tf.function(run, autograph=False).get_concrete_function(*records)
 
-    def _outputs(self, x: Any) -> Any:
-        self.traces += 1
-        try:
-            with keras.StatelessScope():
-                outputs = tf.nest.flatten(self.model(x, training=False))
-        except Exception as reason:
-            raise ValueError(
-                f"the model cannot be called on the audited records in a graph: {type(reason).__name__}: {reason}"
-            ) from reason
-        if len(outputs) != 1:
-            raise ValueError(
-                f"the model has {len(outputs)} outputs; an audit reads one. Give it a model with that output alone."
-            )
-        return outputs[0]
+    def _signal(self, name: str, outputs: Any, x: Any, *truth: Any) -> Any:
+        if name == "loss" and self.head.by_model:
+            return -self._call.own_losses(x, truth[0])
+        return self._reading.compute(name, outputs, *truth)
 
 
 def _altered(query: Callable[[Any], Any], x: Any) -> Any:
     """The inputs as this query wants them asked."""
     try:
-        altered = tf.nest.map_structure(tf.convert_to_tensor, query(x))
+        altered = tf.nest.map_structure(
+            lambda leaf: leaf if isinstance(leaf, tf.RaggedTensor) else tf.convert_to_tensor(leaf), query(x)
+        )
         tf.nest.assert_same_structure(altered, x)
     except Exception as reason:
         raise ValueError(f"a query cannot be asked: {type(reason).__name__}: {reason}") from reason
@@ -244,12 +267,6 @@ def check_model(model: Any) -> None:
         raise TypeError(f"Keras runs on {keras.config.backend()!r}; audits need the backend 'tensorflow'.")
 
 
-def _output_name(model: Any) -> str:
-    if isinstance(model, keras.Sequential):
-        return model.layers[-1].name
-    return (getattr(model, "output_names", None) or [model.name])[0]
-
-
 def build_model(model: Any, x: Any) -> None:
     """Gives a model that has not been called yet its weights, the very ones that its first call in `fit` would make.
 
@@ -264,21 +281,15 @@ def build_model(model: Any, x: Any) -> None:
     if model.built:
         return
     try:
-        model(tf.nest.map_structure(lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), leaf.dtype.name), x))
+        model(symbolic(x))
     except Exception as reason:
         raise ValueError(
             f"the model has no weights yet and cannot be called on the audited records: {type(reason).__name__}: {reason}"
         ) from reason
 
 
-def _with_labels(records: Records, head: Head) -> tuple[Any, Any, Any]:
-    labels = np.zeros(len(records), np.int64) if head.labels is None else head.labels
-    return records.x, records.y, tf.convert_to_tensor(labels)
-
-
-def _rows(leaf: Any, start: Any, count: int) -> Any:
-    rest = leaf.shape[1:]
-    return tf.slice(leaf, tf.concat([[start], tf.zeros(len(rest), tf.int32)], 0), [count, *rest])
+def _count(records: tuple[Any, ...]) -> int:
+    return int(tf.nest.flatten(records[1])[0].shape[0])
 
 
 def _chunk_size(count: int, most: int) -> int:

@@ -9,7 +9,7 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from .record_source import Records
+from .record_arrays import Records, is_ragged
 
 
 class DuplicateWatch:
@@ -20,32 +20,32 @@ class DuplicateWatch:
 
     def __init__(self, wanted: Records) -> None:
         self._wanted = wanted
-        hashes = record_hashes(tuple(wanted))
+        hashes = record_hashes(wanted[:2])
         self._order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[self._order]
         self.found = np.zeros(len(wanted), bool)
 
     def __call__(self, batch: Records) -> None:
         """Compares one batch of the other side."""
-        hashes = record_hashes(tuple(batch))
+        hashes = record_hashes(batch[:2])
         first = np.searchsorted(self._hashes, hashes, "left")
         last = np.searchsorted(self._hashes, hashes, "right")
         for row in np.flatnonzero(first < last):
             for match in self._order[first[row] : last[row]]:
                 if not self.found[match]:
-                    self.found[match] = _same(tuple(self._wanted.take(match)), tuple(batch.take(row)))
+                    self.found[match] = _same(self._wanted.take(match)[:2], batch.take(row)[:2])
 
 
 def matching_rows(wanted: Records, records: Records) -> NDArray[np.int64]:
     """int[n], for each wanted record the first row of `records` that equals it, inputs and label; −1 where none does."""
-    hashes = record_hashes(tuple(records))
+    hashes = record_hashes(records[:2])
     order = np.argsort(hashes, kind="stable")
-    asked = record_hashes(tuple(wanted))
+    asked = record_hashes(wanted[:2])
     first = np.searchsorted(hashes[order], asked, "left")
     found = np.full(len(asked), -1, np.int64)
     for index, start in enumerate(first):
         while start < len(order) and hashes[order[start]] == asked[index]:
-            if _same(tuple(wanted.take(index)), tuple(records.take(order[start]))):
+            if _same(wanted.take(index)[:2], records.take(order[start])[:2]):
                 found[index] = order[start]
                 break
             start += 1
@@ -83,6 +83,8 @@ def _words(rows: NDArray[Any]) -> NDArray[Any]:
 
 def _comparable(leaf: Any) -> np.ndarray:
     array = np.asarray(leaf)
+    if is_ragged(array):
+        return np.array([_comparable(row).tobytes() for row in array], object)
     if array.dtype.kind == "f":
         return array.astype(np.float32) + np.float32(0)  # + 0 makes -0.0 and 0.0 one value
     return array.astype(object) if array.dtype.kind in "SU" else array

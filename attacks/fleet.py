@@ -38,6 +38,7 @@ class Fleet:
       choice: the engine.
       loss: to audit by instead of the compiled one; see `SignalPass`.
       ask_batch_size: the most records in one forward pass.
+      output: see `SignalPass`.
       share: of a pass over its records that an epoch is.
       memory_limit: bytes of models and optimizers to hold in memory; what exceeds it is parked in temporary files.
       seed: decides the order of training.
@@ -57,6 +58,7 @@ class Fleet:
         *,
         loss: Any = None,
         ask_batch_size: int | None = None,
+        output: str | int | None = None,
         share: float = 1.0,
         memory_limit: int | None = None,
         seed: int = 0,
@@ -67,7 +69,7 @@ class Fleet:
         self._assignment, self._audited, self._share, self._seed = assignment, pool.audited, share, seed
         self._engine, self._batch_size = choice.engine, choice.engine.batch_size
         self._model = made
-        self._pass = SignalPass(self._model, asked, loss, ask_batch_size)
+        self._pass = SignalPass(self._model, asked, loss, ask_batch_size, output)
         self._states = ParkedStates(memory_limit)
         for shadow in range(len(assignment)):
             self._states[shadow] = self._engine.initial(shadow)

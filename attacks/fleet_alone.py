@@ -23,6 +23,7 @@ def train_alone(
     requests: Mapping[Queries, ShadowRequest],
     loss: Any = None,
     batch_size: int | None = None,
+    output: str | int | None = None,
     verbose: int = 1,
 ) -> tuple[dict[Queries, ShadowSignals], list[str]]:
     """Trains a fleet from beginning to end, outside of any fit.
@@ -31,7 +32,7 @@ def train_alone(
       plan: with its epochs and batch size.
       model, asked, pool: see `prepare`.
       requests: what to ask, by queries.
-      loss, batch_size: see `SignalPass`.
+      loss, batch_size, output: see `SignalPass`.
       verbose: 0 = silent, 1 = a progress bar.
     Returns:
       The answers by queries, and sentences that change what a number means.
@@ -52,6 +53,7 @@ def train_alone(
         epochs=plan.epochs,
         loss=loss,
         ask_batch_size=batch_size,
+        output=output,
         untrained=False,
     )
     fleet = prepared.fleet
@@ -75,6 +77,7 @@ def signals_of_pool(
     queries: Queries,
     population: Any,
     loss: Any,
+    output: str | int | None,
     verbose: int,
 ) -> ShadowSignals:
     """`ShadowModels.fit`."""
@@ -84,7 +87,7 @@ def signals_of_pool(
     check_model(model)
     build_model(model, asked.x)
     # Records that do not fit the model are refused before anything is trained.
-    names = tuple(signals or SignalPass(model, asked, loss).head.signals)
+    names = tuple(signals or SignalPass(model, asked, loss, output=output).head.signals)
     request = ShadowRequest(names, () if asked.population is None else names)
-    answers, sentences = train_alone(plan, model, asked, pool, {queries: request}, loss, None, verbose)
+    answers, sentences = train_alone(plan, model, asked, pool, {queries: request}, loss, None, output, verbose)
     return answers[queries].with_warnings(tuple(sentences))

@@ -50,6 +50,7 @@ def prepare(
     share: float = 1.0,
     loss: Any = None,
     ask_batch_size: int | None = None,
+    output: str | int | None = None,
     budget: float | None = None,
     untrained: bool = True,
 ) -> PreparedFleet:
@@ -62,7 +63,7 @@ def prepare(
       batch_size: of a training step.
       epochs: how many there will be; None = unknown, many.
       share: of a pass over its records that an epoch of the target is.
-      loss, ask_batch_size: see `SignalPass`.
+      loss, ask_batch_size, output: see `SignalPass`.
       budget: the fleet's training may cost so many times the target's, in wall time; decided here, once, by lowering the
         number of models. None = no bound.
       untrained: True if the target is about to begin its training, so that it should look like a fresh model.
@@ -105,6 +106,7 @@ def prepare(
         choice,
         loss=loss,
         ask_batch_size=ask_batch_size,
+        output=output,
         share=share,
         memory_limit=plan.memory_limit,
         seed=plan.seed,

@@ -10,9 +10,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from .compiled_pass import build_model
+from .record_arrays import symbolic
 from .seeded_stream import seeded_stream
 
 _REMEDY = (
@@ -94,7 +94,7 @@ def fresh_layer(layer: Any, x: Any, seed: int) -> Any:
     seeds = seeded_stream("augmentation layer", seed)
     with own_random_state(seed):
         made = _copied(layer, lambda inner: _anew(inner, seeds))
-        made(tf.nest.map_structure(lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), leaf.dtype.name), x))
+        made(symbolic(x))
     return made
 
 

@@ -1,4 +1,4 @@
-"""What a model's outputs mean: logits or probabilities, of which kind, and which class each record's label names."""
+"""What an output means: logits or probabilities, of which kind, and how to read it as signals of records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from .attack import SIGNAL_NAMES
-from .model_loss import ModelLoss
+from .label_reading import check_targets, class_labels, names_classes
+from .model_loss import ModelLoss, mean_over_positions
 from .signals import CLASSIFIER_SIGNALS, over_labels, two_class_logits
 
 # log p of a probability that underflowed: the smallest normal float32, the type most models answer in.
@@ -28,10 +29,12 @@ class Head:
         cannot be told to be logits or probabilities.
       read_as: "logits", "softmax" or "sigmoid" (the pre-activation is read), or "probabilities" (only those can be had).
       loss: the compiled loss.
-      labels: int[n] class numbers (or int[n, labels] for "multi_label") of the audited records; None for "loss_only".
+      labels: int[n] class numbers (or int[n, labels] for "multi_label") of the audited records, int[n, positions...] where a
+        record has several (tokens, pixels); None for "loss_only".
       soft: True if the labels are distributions; `labels` then names their largest entry.
       stable: True if the loss signal is the cross-entropy computed from logits, not Keras' clipped one.
       notes: sentences on how the signals are made.
+      by_model: True if the loss signal must come from the model's own `compute_loss`, which `compute` does not know.
     """
 
     kind: str
@@ -41,36 +44,60 @@ class Head:
     soft: bool
     stable: bool
     notes: tuple[str, ...]
+    by_model: bool = False
 
     @property
     def signals(self) -> tuple[str, ...]:
         """The signals that fit this head, `loss` first."""
         return ("loss",) if self.kind == "loss_only" else SIGNAL_NAMES
 
-    def compute(self, name: str, outputs: Any, y: Any, labels: Any) -> Any:
-        """float64[n], inside the graph that made `outputs`.
+    def compute(self, name: str, outputs: Any, y: Any, labels: Any, valid: Any = None) -> Any:
+        """float64[n], inside the graph that made `outputs`: of a record with several positions, the mean over the valid ones.
 
         Args:
           name: one of `signals`.
-          outputs: the model's outputs [n, ...].
+          outputs: the output [n, ...].
           y: the labels as the loss takes them.
           labels: the rows of `self.labels` that belong to them.
+          valid: see `valid_positions`.
         """
         if name == "loss":
-            return self._loss(outputs, y, labels)
-        return self._classifier_signal(name, self._logits(outputs), labels)
+            return self._loss(outputs, y, labels, valid)
+        return mean_over_positions(self._classifier_signal(name, self._logits(outputs), labels), valid)
 
-    def _loss(self, outputs: Any, y: Any, labels: Any) -> Any:
+    def valid_positions(self, outputs: Any, y: Any, weights: Any) -> Any:
+        """bool[n, positions...]: where training looks, by Keras' mask, the class to ignore and weights of 0; None = everywhere.
+
+        Args:
+          outputs, y: as for `compute`.
+          weights: of each position, or ().
+        """
+        found = []
+        mask = getattr(outputs, "_keras_mask", None)  # where Keras' own losses look; there is no public way to ask
+        if mask is not None:
+            found.append(tf.cast(mask, tf.bool))
+        if self.loss.ignore_class is not None:
+            found.append(tf.not_equal(tf.cast(y, tf.int64), self.loss.ignore_class))
+        if not isinstance(weights, (tuple, list, dict)) and weights.shape.rank > 1:
+            found.append(tf.not_equal(weights, 0))
+        if not found:
+            return None
+        positions = outputs.shape.rank - 1 if self.labels is not None else max(1, outputs.shape.rank - 1)
+        shape = tf.shape(outputs)[:positions]
+        return tf.reduce_all([tf.broadcast_to(_of_rank(one, positions), shape) for one in found], axis=0)
+
+    def _loss(self, outputs: Any, y: Any, labels: Any, valid: Any) -> Any:
         if not self.stable:
-            return -self.loss.per_record(y, tf.cast(outputs, tf.float32) if outputs.dtype.size < 4 else outputs)
+            outputs = tf.cast(outputs, tf.float32) if outputs.dtype.size < 4 else outputs
+            return -self.loss.per_record(y, outputs, valid)
         logits = self._logits(outputs)
         if self.kind == "multi_label" or (self.soft and self.kind == "binary"):
             targets = tf.reshape(tf.cast(y, tf.float64), tf.shape(logits))
-            losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
-            return -tf.reduce_mean(tf.reshape(losses, [tf.shape(losses)[0], -1]), axis=1)
+            return -mean_over_positions(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), valid)
         if self.soft:
-            return tf.reduce_sum(tf.cast(y, tf.float64) * tf.nn.log_softmax(logits), axis=-1)
-        return self._classifier_signal("confidence", logits, labels)
+            likelihood = tf.reduce_sum(tf.cast(y, tf.float64) * tf.nn.log_softmax(logits), axis=-1)
+            return mean_over_positions(likelihood, valid)
+        return mean_over_positions(self._classifier_signal("confidence", logits, labels), valid)
 
     def _classifier_signal(self, name: str, logits: Any, labels: Any) -> Any:
         if self.kind == "categorical":
@@ -79,7 +106,7 @@ class Head:
         return over_labels(name, values) if self.kind == "multi_label" else values
 
     def _logits(self, outputs: Any) -> Any:
-        """float64[n, classes] for "categorical", [n, labels] for "multi_label", [n] for "binary"."""
+        """float64[n, positions..., classes] for "categorical", [..., labels] for "multi_label", [n, positions...] else."""
         if self.read_as in ("softmax", "sigmoid"):
             _, outputs = activation_behind(outputs)
         values = tf.cast(outputs, tf.float64)
@@ -103,15 +130,19 @@ def read_head(outputs: Any, loss: ModelLoss, y: NDArray[Any]) -> Head:
     activation, _ = activation_behind(outputs)
     kind = _kind(loss, activation, outputs.shape, y)
     if kind == "loss_only" or loss.family == "other":
-        _check_targets(loss, outputs.shape, y)
+        check_targets(loss, outputs.shape, y)
     if kind == "loss_only":
         return Head(kind, "logits", loss, None, False, False, _why_the_loss_alone(loss, outputs.shape, y))
-    width = outputs.shape[-1]
-    labels, soft = _class_labels(kind, loss, y, width)
+    labels, soft = class_labels(kind, loss, y, tuple(outputs.shape[1:]))
     family = "categorical" if kind == "categorical" else "binary"
     read_as = _read_as(family, loss, activation)
     stable = loss.plain and loss.family == family
     notes = []
+    if outputs.shape.rank > 2:
+        notes.append(
+            "each signal is the mean over a record's positions (tokens, pixels), those left out by a mask, a class to ignore or "
+            "a weight of 0 apart."
+        )
     if stable and read_as != "probabilities":
         notes.append(
             f"loss is {loss.name} computed from logits: Keras' own clips probabilities at 1e-7, this does not."
@@ -138,30 +169,38 @@ def activation_behind(outputs: Any) -> tuple[str | None, Any]:
 
 def _kind(loss: ModelLoss, activation: str | None, shape: Any, y: NDArray[Any]) -> str:
     if loss.family == "categorical" or (loss.family == "binary" and activation == "softmax"):
-        if shape.rank != 2:
+        if shape.rank < 2:
             raise ValueError(
-                f"outputs have shape {tuple(shape)} with loss {loss.name!r}; classifiers are audited with one prediction a "
-                "record, outputs of shape (records, classes)."
+                f"outputs have shape {tuple(shape)} with loss {loss.name!r}; a classifier's have (records, …, classes)."
             )
         # Keras computes a categorical cross-entropy on what goes into a sigmoid, not on what comes out of it.
         return "loss_only" if activation == "sigmoid" else "categorical"
-    if shape.rank != 2:
+    if shape.rank is None or shape.rank < 2:
         return "loss_only"
     one_of_each = "binary" if shape[-1] == 1 else "multi_label"
     if loss.family == "binary":
         return one_of_each
-    if activation == "softmax" and _names_classes(y, shape[-1]):
+    if shape.rank > 2:
+        return "loss_only"
+    if activation == "softmax" and names_classes(y, shape[-1]):
         return "categorical"
     if activation == "sigmoid" and np.isin(y, (0, 1)).all() and y.size == len(y) * shape[-1]:
         return one_of_each
     return "loss_only"
 
 
-def _names_classes(y: NDArray[Any], width: int) -> bool:
-    """True for one class number a record, or one row of `width` shares."""
-    if y.shape == (len(y), width):
-        return width > 1 and bool((y >= 0).all())
-    return y.size == len(y) and bool(np.isin(y, np.arange(width)).all())
+def _of_rank(mask: Any, rank: int) -> Any:
+    """A mask that leads with the axes of another's rank: one of size 1 too many goes, missing ones are filled up."""
+    if mask.shape.rank == rank + 1 and mask.shape[-1] == 1:
+        mask = tf.squeeze(mask, -1)
+    if mask.shape.rank > rank:
+        raise ValueError(
+            f"a mask or weights of shape {tuple(mask.shape)} are given where the loss has values of {rank} axes; give one a "
+            "record, or one a position."
+        )
+    for _ in range(rank - mask.shape.rank):
+        mask = mask[..., None]
+    return mask
 
 
 def _why_the_loss_alone(loss: ModelLoss, shape: Any, y: NDArray[Any]) -> tuple[str, ...]:
@@ -180,57 +219,3 @@ def _read_as(family: str, loss: ModelLoss, activation: str | None) -> str:
     if activation == {"categorical": "softmax", "binary": "sigmoid"}[family]:
         return activation
     return "logits" if loss.from_logits else "probabilities"
-
-
-def _class_labels(kind: str, loss: ModelLoss, y: NDArray[Any], width: int) -> tuple[NDArray[np.int64], bool]:
-    if y.dtype.kind not in "iubf":
-        raise ValueError(f"labels have dtype {y.dtype}; give class numbers or one-hot rows.")
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError(f"labels are NaN or infinite in {int((~np.isfinite(y)).sum())} places; clean them first.")
-    if kind == "categorical":
-        if width < 2:
-            raise ValueError(
-                "the model has one output class, so every record gets it; use a sigmoid, or two classes or more."
-            )
-        return _categorical_labels(loss, y, width)
-    expected = (len(y), width)
-    if y.shape != expected and not (kind == "binary" and y.shape == (len(y),)):
-        raise ValueError(f"labels have shape {y.shape}, outputs {expected}; give one 0/1 label an output.")
-    if y.min() < 0 or y.max() > 1:
-        raise ValueError(f"labels range from {y.min()} to {y.max()}, but {loss.name!r} wants them in [0, 1].")
-    labels = np.rint(y).astype(np.int64)
-    return (labels.reshape(-1) if kind == "binary" else labels), bool((labels != y).any())
-
-
-def _categorical_labels(loss: ModelLoss, y: NDArray[Any], width: int) -> tuple[NDArray[np.int64], bool]:
-    one_number = int(np.prod(y.shape[1:])) == 1
-    if one_number and loss.sparse is not False:
-        numbers = y.reshape(-1).astype(np.int64)
-        wrong = np.flatnonzero((numbers != y.reshape(-1)) | (numbers < 0) | (numbers >= width))
-        if wrong.size:
-            raise ValueError(
-                f"labels out of range in {wrong.size} audited records (first: {y.reshape(-1)[wrong[0]]}); the model has "
-                f"{width} classes, so give whole numbers from 0 to {width - 1}."
-            )
-        return numbers, False
-    if y.shape != (len(y), width) or loss.sparse:
-        wanted = f"class numbers of shape ({len(y)},)" if loss.sparse else f"one-hot rows of shape ({len(y)}, {width})"
-        raise ValueError(f"labels have shape {y.shape}, but {loss.name!r} on {width} classes wants {wanted}.")
-    if y.min() < 0:
-        raise ValueError(f"labels go down to {y.min()}; one-hot rows hold no negative entries.")
-    labels = y.argmax(axis=1)
-    one_hot = np.arange(width) == labels[:, None]
-    return labels.astype(np.int64), not np.array_equal(y.astype(np.float64), one_hot.astype(np.float64))
-
-
-def _check_targets(loss: ModelLoss, shape: Any, y: NDArray[Any]) -> None:
-    if y.dtype.kind not in "iubf":
-        raise ValueError(f"targets have dtype {y.dtype}; give numbers.")
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError(f"targets are NaN or infinite in {int((~np.isfinite(y)).sum())} places; clean them first.")
-    ours, theirs = [tuple(axis for axis in axes if axis != 1) for axes in (y.shape[1:], tuple(shape)[1:])]
-    # A loss of the user's may well compare targets with outputs of another shape (quantiles, a mean and a variance).
-    if loss.keras_own and loss.family != "categorical" and ours != theirs:
-        raise ValueError(
-            f"labels have shape {y.shape[1:]} a record, outputs {tuple(shape)[1:]}; give targets of the outputs' shape."
-        )

@@ -1,4 +1,4 @@
-"""The loss a model was compiled with, as a number a record: no reduction, weights, smoothing or regularisers."""
+"""One output's loss, as a number a record: no reduction, weights, smoothing or regularisers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class ModelLoss:
       keras_own: True if the loss is one of Keras', not the user's.
       sparse: True if labels must be class numbers, False if one-hot, None if the loss does not say.
       from_logits: True if a cross-entropy reads logits.
-      per_record: (y, outputs) -> float[n], lower = better, as Keras computes it.
+      ignore_class: the class number of positions that training leaves out, or None.
+      values: (y, outputs) -> what the loss gives, as Keras computes it: [n, ...] or, where it reduces over the batch by
+        itself, a scalar.
     """
 
     name: str
@@ -48,44 +50,77 @@ class ModelLoss:
     keras_own: bool
     sparse: bool | None
     from_logits: bool
-    per_record: Callable[[Any, Any], Any]
+    ignore_class: int | None
+    values: Callable[[Any, Any], Any]
+
+    def per_record(self, y: Any, outputs: Any, valid: Any = None) -> Any:
+        """float64[n], lower = better: the mean of what the loss gives over a record's positions, or over the valid ones.
+
+        Args:
+          y: labels [n, ...].
+          outputs: [n, ...].
+          valid: bool[n, ...], the positions that count; None = all.
+        Raises:
+          ValueError: if the loss gives no number a position where only some of the positions count.
+        """
+        y = _as_keras_compares(y, outputs)
+        values = tf.convert_to_tensor(self.values(y, outputs))
+        if _reduces(values, outputs):
+
+            def of_one(index: Any) -> Any:
+                one = slice(index, index + 1)
+                return tf.reduce_mean(tf.cast(self.values(y[one], outputs[one]), tf.float64))
+
+            values = stacked(of_one, tf.shape(outputs)[0], ())
+        if values.shape.rank is None:
+            raise ValueError(f"loss {self.name!r} gives values of unknown shape; an audit needs one number a record.")
+        own = getattr(values, "_keras_mask", None)  # a loss may leave out positions by itself
+        if own is not None and own.shape.rank == (valid.shape.rank if valid is not None else values.shape.rank):
+            valid = tf.cast(own, tf.bool) if valid is None else valid & tf.cast(own, tf.bool)
+        if valid is not None and values.shape.rank < valid.shape.rank:
+            raise ValueError(
+                f"loss {self.name!r} gives values of shape {values.shape} where positions of {valid.shape} are masked, so "
+                "padding cannot be left out; give the audit a loss that has one value a position with loss=."
+            )
+        return mean_over_positions(tf.cast(values, tf.float64), valid)
+
+    def of_batch(self, y: Any, outputs: Any) -> float | None:
+        """What the loss gives for all records at once, if it reduces over the batch by itself; else None."""
+        values = tf.convert_to_tensor(self.values(_as_keras_compares(y, outputs), outputs))
+        return float(tf.reduce_mean(values)) if _reduces(values, outputs) else None
 
 
-def loss_of(model: Any, loss: Any, label_shape: tuple[int, ...], output_shape: tuple[int | None, ...]) -> ModelLoss:
-    """Reads the loss from what `compile` was given, or from `loss` where that is given instead.
+def _reduces(values: Any, outputs: Any) -> bool:
+    return values.shape.rank == 0 or (values.shape.rank is not None and values.shape[0] != outputs.shape[0])
+
+
+def mean_over_positions(values: Any, valid: Any = None) -> Any:
+    """float64[n] from float64[n, ...]: the mean over all trailing axes, or over those of the leading ones that are valid.
 
     Args:
-      model: a Keras model.
-      loss: anything that `compile(loss=)` takes for one output; None = the model's own.
+      values: float64[n, positions..., rest...].
+      valid: bool[n, positions...]; None = all. A record without any gets 0.
+    """
+    if valid is not None:
+        rest = list(range(valid.shape.rank, values.shape.rank))
+        values = tf.reduce_mean(values, axis=rest) if rest else values
+        values = tf.reshape(values, [tf.shape(values)[0], -1])
+        weights = tf.cast(tf.reshape(valid, tf.shape(values)), tf.float64)
+        # Selected before they are summed: what stands in padding may be NaN.
+        values = tf.where(weights > 0, values, tf.zeros_like(values))
+        return tf.math.divide_no_nan(tf.reduce_sum(values, axis=1), tf.reduce_sum(weights, axis=1))
+    return tf.reduce_mean(tf.reshape(values, [tf.shape(values)[0], -1]), axis=1)
+
+
+def read_loss(loss: Any, label_shape: tuple[int, ...], output_shape: tuple[int | None, ...]) -> ModelLoss:
+    """Reads what `compile` takes as the loss of one output.
+
+    Args:
+      loss: a name, a function, or a `keras.losses.Loss`.
       label_shape, output_shape: of all labels and outputs, first axis included; they decide what "crossentropy" means.
     Raises:
-      ValueError: if there is none, or it has no per-record meaning that this package knows.
+      ValueError: if it has no per-record meaning that this package knows.
     """
-    if loss is None:
-        if not getattr(model, "compiled", False) or model.loss is None:
-            raise ValueError("the model is not compiled with a loss; compile it, or give the audit one with loss=.")
-        if type(model).compute_loss is not keras.Model.compute_loss:
-            raise ValueError(
-                f"{type(model).__name__} overrides compute_loss, whose value an audit cannot take apart by record; "
-                "give the audit the loss to use with loss=."
-            )
-        loss = model.loss
-    return _read(_single(loss), label_shape, output_shape)
-
-
-def _single(loss: Any) -> Any:
-    if isinstance(loss, dict) and "class_name" not in loss:
-        loss = list(loss.values())
-    if isinstance(loss, (list, tuple)):
-        if len(loss) != 1:
-            raise ValueError(
-                f"the model has {len(loss)} losses; an audit reads one output, so give it one loss with loss=."
-            )
-        return loss[0]
-    return loss
-
-
-def _read(loss: Any, label_shape: tuple[int, ...], output_shape: tuple[int | None, ...]) -> ModelLoss:
     if isinstance(loss, str) and loss.lower() in ("crossentropy", "ce"):
         # The rule by which Keras chooses.
         if output_shape[-1] == 1:
@@ -103,6 +138,11 @@ def _read_object(loss: keras.losses.Loss) -> ModelLoss:
     if type(loss).call is keras.losses.Loss.call:
         raise ValueError(
             f"loss {type(loss).__name__} overrides __call__ and not call, which gives the loss of each record."
+        )
+    if isinstance(loss, keras.losses.Circle):
+        raise ValueError(
+            "loss Circle compares the records of a batch with each other, so it has no value for one record; give the audit "
+            "another with loss=."
         )
     config = _config(loss)
     # A user's subclass may compute something else under the same name.
@@ -132,33 +172,18 @@ def _model_loss(
     family = _FAMILIES.get(function, "other")
     if family != "other" and arguments.get("axis", -1) not in (-1, 1):
         raise ValueError(f"a loss over axis {arguments['axis']} is not supported; put the classes on the last axis.")
-    if arguments.get("ignore_class") is not None:
-        raise ValueError(
-            "a loss with ignore_class leaves records out of training; give the audit only the others, and loss=."
-        )
     sparse = function.startswith("sparse") if family == "categorical" else None
     plain = family != "other" and "focal" not in function
-    per_record = functools.partial(_per_record, call, name)
-    return ModelLoss(name, family, plain, keras_own, sparse, bool(arguments.get("from_logits")), per_record)
+    ignored = arguments.get("ignore_class")
+    return ModelLoss(name, family, plain, keras_own, sparse, bool(arguments.get("from_logits")), ignored, call)
 
 
-def _per_record(call: Callable[[Any, Any], Any], name: str, y: Any, outputs: Any) -> Any:
-    """float64[n], the mean over trailing axes of what the loss gives for each record."""
-    y = tf.cast(y, outputs.dtype)  # as Keras does before any loss
+def _as_keras_compares(y: Any, outputs: Any) -> Any:
+    """Labels in the outputs' type and rank, as Keras brings them there before any loss."""
+    y = tf.cast(y, outputs.dtype)
     if y.shape.rank is not None and y.shape.rank + 1 == outputs.shape.rank and outputs.shape[-1] == 1:
         y = tf.expand_dims(y, -1)  # (n,) against (n, 1) would broadcast to (n, n)
-    values = tf.convert_to_tensor(call(y, outputs))
-    if values.shape.rank == 0 or values.shape[0] != outputs.shape[0]:
-        # The loss reduces over the batch by itself: ask it about one record at a time.
-        def of_one(index: Any) -> Any:
-            one = slice(index, index + 1)
-            return tf.reduce_mean(tf.cast(call(y[one], outputs[one]), tf.float64))
-
-        values = stacked(of_one, tf.shape(outputs)[0], ())
-    if values.shape.rank is None:
-        raise ValueError(f"loss {name!r} gives values of unknown shape; an audit needs one number a record.")
-    values = tf.cast(values, tf.float64)
-    return tf.reduce_mean(tf.reshape(values, [tf.shape(values)[0], -1]), axis=1)
+    return y
 
 
 def _config(loss: keras.losses.Loss) -> dict[str, Any]:

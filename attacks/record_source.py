@@ -7,31 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from .graph_reading import random_draws, written_variables
+from .record_arrays import ACCEPTED, Records, records_from
 
 # A data set that does not know its length is read up to here; an endless one would otherwise never return.
 MAX_RECORDS_OF_UNKNOWN_LENGTH = 10_000_000
 _BYTES_PER_BATCH = 16 * 2**20
-_ACCEPTED = "(x, y) arrays, a finite tf.data.Dataset or a keras.utils.PyDataset of (x, y)"
-
-
-class Records(NamedTuple):
-    """Inputs and labels of n records; `x` may be any nest (dict, tuple, list) of arrays [n, ...]."""
-
-    x: Any
-    y: Any
-
-    def __len__(self) -> int:
-        return len(tf.nest.flatten(self.y)[0])
-
-    def take(self, rows: Any) -> Records:
-        """The records at these rows (indices or a slice)."""
-        return Records(*tf.nest.map_structure(lambda leaf: leaf[rows], tuple(self)))
 
 
 @dataclass(frozen=True)
@@ -52,7 +37,7 @@ class RecordSource:
         if self.arrays is None:
             yield from self.batches()
         else:
-            step = _rows_per_batch(leaf[:1].nbytes for leaf in tf.nest.flatten(tuple(self.arrays)))
+            step = _rows_per_batch(leaf[:1].nbytes for leaf in tf.nest.flatten((self.arrays.x, self.arrays.y)))
             for start in range(0, len(self.arrays), step):
                 yield self.arrays.take(slice(start, start + step))
 
@@ -62,7 +47,6 @@ def open_source(data: Any, side: str) -> RecordSource:
 
     Args:
       data: (x, y) or (x, y, sample_weight) arrays or lists, a `tf.data.Dataset` or a `keras.utils.PyDataset` of them.
-        Sample weights are dropped: an audit asks every record alike.
       side: what to call it in messages, e.g. "members".
     Raises:
       TypeError: on generators, iterators and anything else that cannot be read twice in the same order.
@@ -73,61 +57,23 @@ def open_source(data: Any, side: str) -> RecordSource:
     if _is_py_dataset(data):
         return _from_py_dataset(data, side)
     if isinstance(data, (tuple, list)) and len(data) in (2, 3):
-        records = _from_arrays(data[0], data[1], side)
-        return RecordSource(side, records, None)
+        return RecordSource(side, records_from(data[0], data[1], data[2] if len(data) == 3 else None, side), None)
     if hasattr(data, "__next__"):
         raise TypeError(
             f"{side} is a generator or iterator ({type(data).__name__}): reading it would take records away from fit. "
-            f"Give {_ACCEPTED}."
+            f"Give {ACCEPTED}."
         )
     if hasattr(data, "shape") or isinstance(data, (list, dict)):
-        raise ValueError(f"{side} holds inputs without labels; give {_ACCEPTED}.")
-    raise TypeError(f"{side} is a {type(data).__name__}; give {_ACCEPTED}.")
-
-
-def _from_arrays(x: Any, y: Any, side: str) -> Records:
-    if y is None:
-        raise ValueError(f"{side} holds inputs without labels; give {_ACCEPTED}.")
-    if isinstance(y, dict):
-        if len(y) != 1:
-            raise ValueError(f"{side} has labels for {len(y)} outputs ({', '.join(y)}); an audit reads one.")
-        (y,) = y.values()
-    labels = _array(y, f"{side} labels")
-    if labels.ndim == 0:
-        raise ValueError(
-            f"{side} has a single number for labels; give one label a record (and batch a data set of unknown shapes)."
-        )
-    if isinstance(x, (dict, tuple)) or _is_list_of_inputs(x, len(labels)):
-        inputs = tf.nest.map_structure(lambda leaf: _array(leaf, f"{side} inputs"), _open_lists(x))
-    else:
-        inputs = _array(x, f"{side} inputs")
-    for leaf in tf.nest.flatten(inputs):
-        if leaf.ndim == 0 or len(leaf) != len(labels):
-            rows = "no rows" if leaf.ndim == 0 else f"{len(leaf)} inputs"
-            raise ValueError(f"{side} has {rows} but {len(labels)} labels; give one label a record.")
-    return Records(inputs, labels)
-
-
-def _is_list_of_inputs(x: Any, num_records: int) -> bool:
-    """A list is several inputs if each entry has one row a record; otherwise it is the records themselves."""
-    if not isinstance(x, list) or not x or len(x) == num_records:
-        return False
-    return all(hasattr(entry, "__len__") and len(entry) == num_records for entry in x)
-
-
-def _open_lists(x: Any) -> Any:
-    """The nest of inputs, with innermost Python lists of numbers turned into arrays, so that they count as leaves."""
-    if isinstance(x, dict):
-        return {name: leaf if isinstance(leaf, dict) else np.asarray(leaf) for name, leaf in x.items()}
-    return type(x)(leaf if isinstance(leaf, dict) else np.asarray(leaf) for leaf in x)
+        raise ValueError(f"{side} holds inputs without labels; give {ACCEPTED}.")
+    raise TypeError(f"{side} is a {type(data).__name__}; give {ACCEPTED}.")
 
 
 def _from_dataset(data: tf.data.Dataset, side: str) -> RecordSource:
     spec = data.element_spec
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
-        raise ValueError(f"{side} is a data set of {_shapes(spec)}, without labels; give {_ACCEPTED}.")
-    if any(not isinstance(leaf, tf.TensorSpec) for leaf in tf.nest.flatten(spec[:2])):
-        raise TypeError(f"{side} holds ragged or sparse tensors; densify them first (for instance .to_tensor()).")
+        raise ValueError(f"{side} is a data set of {_shapes(spec)}, without labels; give {ACCEPTED}.")
+    if any(not isinstance(leaf, (tf.TensorSpec, tf.RaggedTensorSpec)) for leaf in tf.nest.flatten(spec)):
+        raise TypeError(f"{side} holds sparse tensors or the like; densify them first (.map with tf.sparse.to_dense).")
     if data.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError(f"{side} is an endless data set; give it before .repeat(), or end it with .take(n).")
     if _reshuffles(data):
@@ -150,7 +96,7 @@ def _from_dataset(data: tf.data.Dataset, side: str) -> RecordSource:
         sizes = ((leaf.shape.num_elements() or 1_000) * leaf.dtype.size for leaf in tf.nest.flatten(spec[:2]))
         source = data if batched else data.batch(_rows_per_batch(sizes))
         for element in _elements(source, side):
-            batch = _from_arrays(_to_numpy(element[0]), _to_numpy(element[1]), side)
+            batch = records_from(*_as_given(element), side)
             yield batch
             count += len(batch)
             if count >= MAX_RECORDS_OF_UNKNOWN_LENGTH and data.cardinality() == tf.data.UNKNOWN_CARDINALITY:
@@ -174,8 +120,8 @@ def _from_py_dataset(data: Any, side: str) -> RecordSource:
         for index in range(data.num_batches):
             item = data[index]
             if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
-                raise ValueError(f"{side} gives batches without labels; give {_ACCEPTED}.")
-            yield _from_arrays(item[0], item[1], side)
+                raise ValueError(f"{side} gives batches without labels; give {ACCEPTED}.")
+            yield records_from(item[0], item[1], item[2] if len(item) == 3 else None, side)
 
     return RecordSource(side, None, read)
 
@@ -226,27 +172,14 @@ def _elements(data: tf.data.Dataset, side: str) -> Iterator[Any]:
         ) from reason
 
 
-def _to_numpy(nest: Any) -> Any:
-    return tf.nest.map_structure(lambda leaf: leaf.numpy(), nest)
+def _as_given(element: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    """x, y and weights (or None), as arrays and ragged tensors."""
 
+    def array(leaf: Any) -> Any:
+        return leaf if isinstance(leaf, tf.RaggedTensor) else leaf.numpy()
 
-def _array(values: Any, what: str) -> np.ndarray:
-    """One leaf as an array of a kind that a model takes: floats in Keras' default float type, the rest as given."""
-    import keras
-
-    try:
-        array = np.asarray(values)
-    except ValueError as reason:
-        raise ValueError(f"{what} are of uneven length ({reason}); pad them to one shape.") from None
-    if array.dtype == object:
-        if not all(isinstance(value, (str, bytes)) for value in array.ravel()):
-            kinds = sorted({type(value).__name__ for value in array.ravel()[:1_000]})
-            raise TypeError(f"{what} hold Python objects ({', '.join(kinds)}); give numbers, or strings, of one shape.")
-        return array
-    if array.dtype.kind in "mMc":
-        raise TypeError(f"{what} have dtype {array.dtype}; give numbers, booleans or strings.")
-    # As fit itself does with arrays; it also halves what stays resident.
-    return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
+    parts = tf.nest.map_structure(array, element)
+    return parts[0], parts[1], parts[2] if len(parts) == 3 else None
 
 
 def _shapes(spec: Any) -> str:

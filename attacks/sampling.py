@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from .record_source import Records, RecordSource
+from .record_arrays import Records, joined
+from .record_source import RecordSource
 
 
 @dataclass(frozen=True)
@@ -94,5 +95,5 @@ def _smallest(
     kept: list[Records], keys: NDArray[np.float64], positions: NDArray[np.int64], size: int
 ) -> tuple[list[Records], NDArray[np.float64], NDArray[np.int64]]:
     order = np.argsort(keys, kind="stable")[:size]
-    joined = Records(*tf.nest.map_structure(lambda *leaves: np.concatenate(leaves), *[tuple(part) for part in kept]))
-    return [joined.take(order)], keys[order], positions[order]
+    together = Records(*joined([tuple(part) for part in kept]))
+    return [together.take(order)], keys[order], positions[order]

@@ -91,6 +91,7 @@ class ShadowModels:
         queries: tuple[Callable[[Any], Any], ...] = (),
         population: Any = None,
         loss: Any = None,
+        output: str | int | None = None,
         verbose: int = 1,
     ) -> ShadowSignals:
         """Trains the fleet on halves of these records and asks it about all of them.
@@ -103,6 +104,7 @@ class ShadowModels:
           queries: functions of a batch of inputs, each asked instead of the records themselves.
           population: further records (x, y) to ask about, that no model is trained on.
           loss: to take the loss signal from, instead of the compiled one.
+          output: the name or number of the output to ask, of several; None = the sum of their losses.
           verbose: 0 = silent, 1 = a progress bar.
         Returns:
           The signals, [m, n, q], of the models that did not fail; see `ShadowSignals.warnings`.
@@ -122,6 +124,7 @@ class ShadowModels:
             queries=tuple(queries),
             population=population,
             loss=loss,
+            output=output,
             verbose=verbose,
         )
 

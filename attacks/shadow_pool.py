@@ -14,7 +14,8 @@ from scipy.sparse.csgraph import connected_components
 
 from .audit_set import AuditSet
 from .duplicates import matching_rows, record_hashes
-from .record_source import Records, RecordSource, open_source
+from .record_arrays import Records, as_arrays, is_ragged, joined
+from .record_source import RecordSource, open_source
 from .sampling import untouched
 from .seeded_stream import seeded_stream
 
@@ -59,15 +60,15 @@ def pool_of(audit_set: AuditSet, given: Any = None, seed: int = 0) -> ShadowPool
       ValueError: if the audit's sources give other records when they are read again; if the records given have other shapes,
         or hold the audited members but not the non-members (or the other way round).
     """
-    asked = Records(*tf.nest.map_structure(lambda leaf: leaf.numpy(), (audit_set.x, audit_set.y)))
+    asked = Records(*as_arrays((audit_set.x, audit_set.y)))
     if given is not None:
         return _given_pool(audit_set, asked, _everything(open_source(given, "pool")), seed)
     sides = [_everything(source) for source in audit_set.sources]
     sizes = tuple(len(side) for side in sides)
-    records = Records(*tf.nest.map_structure(lambda a, b: np.concatenate([a, b]), tuple(sides[0]), tuple(sides[1])))
+    records = Records(*joined([side[:2] for side in sides]))
     audited = audit_set.positions + np.where(audit_set.is_member, 0, sizes[0])
     same = sizes == audit_set.available
-    if not same or (record_hashes(tuple(records.take(audited))) != record_hashes(tuple(asked))).any():
+    if not same or (record_hashes(records.take(audited)[:2]) != record_hashes(asked[:2])).any():
         raise ValueError(
             "the sources of members and non-members gave other records, or in another order, than when the audit was drawn: who "
             "trained on what could not be told; give data that can be read twice alike (arrays, or without shuffling)."
@@ -100,7 +101,7 @@ def _given_pool(audit_set: AuditSet, asked: Records, records: Records, seed: int
         )
     keep = np.ones(len(records), bool)
     if audit_set.population is not None:
-        further = Records(*tf.nest.map_structure(lambda leaf: leaf.numpy(), tuple(audit_set.population)))
+        further = Records(*as_arrays(audit_set.population[:2]))
         keep[matching_rows(records, further) >= 0] = False
     keep[found[found >= 0]] = True
     keep = _as_large_as_twice(keep, found[found >= 0], 2 * target_size, seed)
@@ -138,8 +139,7 @@ def pool_from_records(x: Any, y: Any, groups: ArrayLike | None = None) -> Shadow
 def _everything(source: RecordSource) -> Records:
     if source.arrays is not None:
         return source.arrays
-    parts = [tuple(batch) for batch in untouched(source)]
-    return Records(*tf.nest.map_structure(lambda *leaves: np.concatenate(leaves), *parts))
+    return Records(*joined([tuple(batch) for batch in untouched(source)]))
 
 
 def _as_large_as_twice(keep: NDArray[np.bool_], audited: NDArray[np.int64], most: int, seed: int) -> NDArray[np.bool_]:
@@ -157,17 +157,17 @@ def _as_large_as_twice(keep: NDArray[np.bool_], audited: NDArray[np.int64], most
 
 def _equal_records(records: Records) -> NDArray[np.int64] | None:
     """Groups of equal records; None if all differ. A copy IN would otherwise make its twin's OUT a lie."""
-    groups = pd.factorize(record_hashes(tuple(records)))[0].astype(np.int64)
+    groups = pd.factorize(record_hashes(records[:2]))[0].astype(np.int64)
     return None if groups[-1:].size and groups.max() + 1 == len(groups) else groups
 
 
 def _refuse_other_shapes(records: Records, audit_set: AuditSet) -> None:
     asked = audit_set.x, audit_set.y
     try:
-        tf.nest.assert_same_structure(tuple(records), asked)
+        tf.nest.assert_same_structure(records[:2], asked)
         same = all(
-            tuple(ours.shape[1:]) == tuple(theirs.shape[1:])
-            for ours, theirs in zip(tf.nest.flatten(tuple(records)), tf.nest.flatten(asked), strict=True)
+            is_ragged(ours) or tuple(ours.shape[1:]) == tuple(theirs.shape[1:])
+            for ours, theirs in zip(tf.nest.flatten(records[:2]), tf.nest.flatten(asked), strict=True)
         )
     except (TypeError, ValueError):
         same = False

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from .record_source import Records
+from .record_arrays import Records, resident, spec_of
 from .seeded_stream import seeded_stream
 
 
@@ -43,7 +43,7 @@ class TrainingData:
           TypeError: if `augment` is neither a layer nor a function.
           ValueError: if there are class weights, but the labels are no classes.
         """
-        x, y = tf.nest.map_structure(tf.convert_to_tensor, tuple(records))
+        x, y = resident(records[:2])
         if augment is not None:
             _check_augmentation(augment, x)
         weights = None if class_weight is None else tf.constant(_weights(records.y, class_weight))
@@ -88,7 +88,7 @@ class Augmentation:
 def _check_augmentation(augment: Any, x: Any) -> None:
     if not callable(augment):
         raise TypeError(f"augment is {augment!r}; give a Keras layer, or a function (x, seed) -> x.")
-    specs = tf.nest.map_structure(lambda leaf: tf.TensorSpec((2, *leaf.shape[1:]), leaf.dtype), x)
+    specs = tf.nest.map_structure(lambda leaf: spec_of(leaf, 2), x)
     try:
         own = Augmentation(augment, x, 0)
         made = (

@@ -28,6 +28,7 @@ def audit(
     population: Any = None,
     loss: Any = None,
     batch_size: int | None = None,
+    output: str | int | None = None,
     shadow_models: ShadowModels | int | None = None,
     verbose: int = 1,
 ) -> list[LeakageReport]:
@@ -42,6 +43,7 @@ def audit(
       population: see `AuditSet`; default: a third of the non-members if an attack needs one.
       loss: a loss to use instead of the compiled one.
       batch_size: the most records in one forward pass.
+      output: the name or number of the output to audit, of several; default: the sum of their losses.
       shadow_models: `ShadowModels(16, epochs=..., batch_size=...)`, with the epochs and batch size that the model was trained
         with; trained now, for the attacks that compare with such.
       verbose: 0 = silent, 1 = a progress bar over shadow models.
@@ -52,12 +54,12 @@ def audit(
     """
     audit_set = audit_set_for(members, nonmembers, attacks, population, audit_size, seed)
     plan = as_shadow_models(shadow_models)
-    auditor = Auditor(model, audit_set, attacks, loss, batch_size, seed, with_shadows=plan is not None)
-    shadows, sentences = None, list(auditor.warnings)
+    auditor = Auditor(model, audit_set, attacks, loss, batch_size, seed, with_shadows=plan is not None, output=output)
+    shadows, sentences = None, [*auditor.warnings, *auditor.remarks]
     if plan is not None:
         pool = pool_of(audit_set, plan.pool, plan.seed)
         requests = auditor.shadow_requests
-        shadows, remarks = train_alone(plan, model, audit_set, pool, requests, loss, batch_size, verbose)
+        shadows, remarks = train_alone(plan, model, audit_set, pool, requests, loss, batch_size, output, verbose)
         auditor.warnings += remarks
         sentences += remarks
     for sentence in sentences:

@@ -56,7 +56,7 @@ class Auditor:
     """Everything about an audit that stays the same from epoch to epoch.
 
     Args:
-      model, audit_set, loss, batch_size: see `SignalPass`.
+      model, audit_set, loss, batch_size, output: see `SignalPass`.
       attacks: instances of attacks, the headline first; None = a threshold on each signal that fits the model's head,
         the loss first, and with shadow models LiRA and (for classifiers) RMIA.
       seed: for halves, permutations and whatever is random in an attack.
@@ -64,6 +64,7 @@ class Auditor:
     Attributes:
       attacks: by name.
       warnings: sentences about the experiment; they go into every report.
+      remarks: sentences for the user alone.
     Raises:
       TypeError, ValueError: if model, records and attacks do not fit each other, or the model's outputs on the records
         are NaN or infinite.
@@ -78,8 +79,9 @@ class Auditor:
         batch_size: int | None = None,
         seed: int = 0,
         with_shadows: bool = False,
+        output: str | int | None = None,
     ) -> None:
-        self._pass = SignalPass(model, audit_set, loss, batch_size)
+        self._pass = SignalPass(model, audit_set, loss, batch_size, output)
         self._model, self._audit_set, self._seed = model, audit_set, seed
         if attacks is None:
             attacks = _default_attacks(self._pass.head.signals, with_shadows)
@@ -98,16 +100,19 @@ class Auditor:
         for attack in self.attacks.values():
             asked = needs(attack).queries
             self._wanted[asked] = tuple(dict.fromkeys([*self._wanted.get(asked, ()), *attack.signals]))
+        self.remarks = [self._pass.slow] if self._pass.slow else []
         self.warnings = [*audit_set.warnings, *_too_few_records(audit_set), *_own_training(model, loss)]
         # Asked once now, so that whatever does not fit is refused before training.
         self._first: tuple[str, dict[Queries, Signals]] | None = (fingerprint(model), self._answers())
         self._populations()
 
     @property
-    def labels(self) -> NDArray[Any]:
-        """[n, ...], class numbers where the head has classes, else the targets as given."""
+    def labels(self) -> NDArray[Any] | None:
+        """[n, ...], class numbers where the head has classes, else the targets as given; None for those of several outputs."""
         labels = self._pass.head.labels
-        return self._audit_set.y.numpy() if labels is None else labels
+        if labels is not None:
+            return labels
+        return None if isinstance(self._audit_set.y, (dict, tuple)) else self._audit_set.y.numpy()
 
     @property
     def has_classes(self) -> bool:

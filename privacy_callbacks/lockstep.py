@@ -34,7 +34,7 @@ class Lockstep:
       auditor: whose attacks ask.
       fit: the fit that is starting, as far as it can be seen.
       params: Keras' parameters of the fit: `epochs`, `steps`, `verbose`.
-      loss, batch_size: of the audit; see `SignalPass`.
+      loss, batch_size, output: of the audit; see `SignalPass`.
       budget: see `prepare`.
       strict: raise what goes wrong with the fleet.
       trained_before: True if the model is known to have been trained before this fit.
@@ -57,6 +57,7 @@ class Lockstep:
         *,
         loss: Any = None,
         batch_size: int | None = None,
+        output: str | int | None = None,
         budget: float | None = None,
         strict: bool = False,
         trained_before: bool = False,
@@ -75,6 +76,7 @@ class Lockstep:
             share=share,
             loss=loss,
             ask_batch_size=batch_size,
+            output=output,
             budget=budget,
             untrained=not trained_before,
         )

@@ -78,6 +78,8 @@ class MIACallback(keras.callbacks.Callback):
       on_error: what an audit that fails during training does: "warn" marks its reports and lets training go on, "raise"
         ends it.
       loss: a loss to audit by instead of the compiled one.
+      output: of a model with several outputs the name or number of the one to audit, by all signals that fit it; default:
+        the weighted sum of their losses, which training minimises.
       batch_size: the most records in one forward pass; default: about a thousand, fewer where memory asks for it.
     Attributes:
       reports: one `LeakageReport` per audit and attack, oldest first; those of step −1 describe the model before training.
@@ -105,6 +107,7 @@ class MIACallback(keras.callbacks.Callback):
         seed: int = 0,
         on_error: str = "warn",
         loss: Any = None,
+        output: str | int | None = None,
         batch_size: int | None = None,
     ) -> None:
         super().__init__()
@@ -131,7 +134,7 @@ class MIACallback(keras.callbacks.Callback):
         self._every, self._strict = every, on_error == "raise"
         self._log_dir = None if log_dir is None else os.fspath(log_dir)
         self._seed = _whole_number("seed", seed, "that decides the sample, at least 0", least=0)
-        self._loss, self._batch_size = loss, batch_size
+        self._loss, self._batch_size, self._output = loss, batch_size, output
         self.audit_set: AuditSet | None = self._draw() if isinstance(members, AuditSet) else None
         self._auditor: Auditor | None = None
         self._publisher: Publisher | None = None
@@ -160,6 +163,7 @@ class MIACallback(keras.callbacks.Callback):
             seed=self._seed,
             on_error="raise" if self._strict else "warn",
             loss=self._loss,
+            output=self._output,
             batch_size=self._batch_size,
         )
 
@@ -180,7 +184,14 @@ class MIACallback(keras.callbacks.Callback):
         build_model(self.model, self.audit_set.x)
         with_shadows = self._shadow_models is not None
         auditor = Auditor(
-            self.model, self.audit_set, self._attacks, self._loss, self._batch_size, self._seed, with_shadows
+            self.model,
+            self.audit_set,
+            self._attacks,
+            self._loss,
+            self._batch_size,
+            self._seed,
+            with_shadows,
+            self._output,
         )
         self._auditor = auditor
         auditor.warnings += doubts_about_members(self.audit_set.available[0], (self.params or {}).get("steps"), fit)
@@ -192,7 +203,7 @@ class MIACallback(keras.callbacks.Callback):
         doubts = readers_placed_too_early(self, self._publisher.keys, fit)
         if self._shadow_models is not None and self._shadow_models.schedule == "train_end":
             doubts += readers_of_nothing(self._publisher.keys_of(shadow_attacks(auditor.attacks)), fit)
-        for sentence in (*auditor.warnings, *doubts):
+        for sentence in (*auditor.warnings, *auditor.remarks, *doubts):
             self._warn(sentence)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -319,6 +330,7 @@ class MIACallback(keras.callbacks.Callback):
             self.params or {},
             loss=self._loss,
             batch_size=self._batch_size,
+            output=self._output,
             budget=self._budget,
             strict=self._strict,
             trained_before=self._has_been_trained(),

@@ -30,8 +30,9 @@ def records_table(
       losses: float[n] an audited epoch, oldest first.
     """
     table = pd.DataFrame({"id": audit_set.ids, "is_member": audit_set.is_member})
-    if np.prod(auditor.labels.shape[1:]) == 1:
-        table["label"] = auditor.labels.reshape(-1)
+    labels = auditor.labels
+    if labels is not None and np.prod(labels.shape[1:]) == 1:
+        table["label"] = labels.reshape(-1)
     for attack, found in scores.items():
         table[attack] = found
     risk = pd.Series(next(iter(scores.values())))

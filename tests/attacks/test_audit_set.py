@@ -193,7 +193,7 @@ REFUSALS = {
     "labels of two outputs": (
         lambda: AuditSet((X, {"a": Y, "b": Y}), NONMEMBERS),
         ValueError,
-        r"labels for 2 outputs \(a, b\)",
+        "labels of different structure",
     ),
     "shapes from batch to batch": (
         lambda: AuditSet(MEMBERS, Uneven(X, Y)),
@@ -254,8 +254,8 @@ REFUSALS = {
     ),
     "ragged": (
         lambda: AuditSet(Dataset.from_tensor_slices((tf.ragged.constant([[1], [2, 3]]), [0, 1])), NONMEMBERS),
-        TypeError,
-        "ragged or sparse",
+        ValueError,
+        r"shape \(\), one of the non-members \(4,\)",
     ),
     "uneven lists": (lambda: AuditSet(([[1, 2], [3]], [0, 1]), NONMEMBERS), ValueError, "uneven length"),
     "objects": (lambda: AuditSet((np.array([{}, {}]), [0, 1]), NONMEMBERS), TypeError, "Python objects"),

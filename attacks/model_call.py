@@ -1,0 +1,90 @@
+"""Calling a model without leaving a trace in it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from .graph_loop import stacked
+from .record_arrays import rows_of
+
+
+class ModelCall:
+    """A model in inference mode, inside a `keras.StatelessScope`: nothing that the call would assign (batch statistics,
+    seeds of random layers, metrics) reaches the model.
+
+    `Model.stateless_call` opens the same scope but skips `Layer.__call__`, and with it mixed-precision casts and models
+    whose `call` takes no `training` argument. Recurrent layers that carry their state from batch to batch
+    (`stateful=True`) start from zero, as after `reset_state`: what the last training batch left there belongs to other
+    records.
+
+    Args:
+      model: a built Keras model.
+    Attributes:
+      traces: how often the model's Python code ran.
+      fixed_batch_size: the only batch size that its inputs take, or None.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.traces = 0
+        sizes = {tensor.shape[0] for tensor in tf.nest.flatten(getattr(model, "inputs", None) or []) if tensor.shape}
+        self.fixed_batch_size = sizes.pop() if len(sizes) == 1 else None
+
+    def __call__(self, x: Any) -> Any:
+        """The outputs on a batch.
+
+        Raises:
+          ValueError: if the model cannot be called on it.
+        """
+        self.traces += 1
+        try:
+            with self._scope():
+                return self._model(x, training=False)
+        except Exception as reason:
+            raise ValueError(
+                f"the model cannot be called on the audited records in a graph: {type(reason).__name__}: {reason}"
+            ) from reason
+
+    def own_losses(self, x: Any, y: Any) -> Any:
+        """float64[n], what the model's own `compute_loss` gives for each record alone, in a graph."""
+        compute = self._model.compute_loss
+        extra = {"training": False} if "training" in inspect.signature(compute).parameters else {}
+
+        def of_one(index: Any) -> Any:
+            one_x, one_y = tf.nest.map_structure(lambda leaf: rows_of(leaf, index, 1), (x, y))
+            self.traces += 1
+            try:
+                with self._scope(*_regularized(self._model)):
+                    outputs = self._model(one_x, training=False)
+                    loss = compute(x=one_x, y=one_y, y_pred=outputs, sample_weight=None, **extra)
+            except Exception as reason:
+                raise ValueError(
+                    f"{type(self._model).__name__}.compute_loss cannot be asked about one record: "
+                    f"{type(reason).__name__}: {reason}; give the audit a loss with loss=."
+                ) from reason
+            if loss is None:
+                raise ValueError(
+                    "the model is not compiled with a loss and adds none; compile it, or give the audit one with loss=."
+                )
+            return tf.reduce_mean(tf.cast(loss, tf.float64))
+
+        return stacked(of_one, tf.shape(tf.nest.flatten(y)[0])[0], ())
+
+    def _scope(self, *further: Any) -> Any:
+        states = [(state, tf.zeros(state.shape, state.dtype)) for state in _carried_states(self._model)]
+        return keras.StatelessScope(state_mapping=[*states, *further], collect_losses=True)
+
+
+def _carried_states(model: Any) -> list[Any]:
+    """The variables in which stateful recurrent layers keep their state between batches; no list of Keras' holds them."""
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN) and layer.stateful]
+    return [state for layer in layers for state in tf.nest.flatten(layer.states) if state is not None]
+
+
+def _regularized(model: Any) -> list[tuple[Any, Any]]:
+    """Variables with a regulariser and their values: `Model.losses` asks a stateless scope for them."""
+    return [(variable, variable.value) for variable in model.trainable_variables if variable.regularizer is not None]

@@ -1,0 +1,192 @@
+"""A model's outputs, labels and losses brought together: what `SignalPass` knows of a model after one look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from .head import Head, read_head
+from .model_call import ModelCall
+from .model_loss import ModelLoss, read_loss
+from .model_outputs import OutputPart, parts_of, picked
+from .record_arrays import Records, as_arrays
+from .summed_head import SummedHead
+
+_RECORDS_TRIED = 16
+_SLOW = "so it is asked about one record at a time, which is slow; loss= gives the audit another, every= fewer audits."
+
+
+@dataclass(frozen=True)
+class OutputReading:
+    """How to get signals from what one model answers about certain records.
+
+    Attributes:
+      parts: the outputs that are read.
+      head: of the one output, or of the sum of several.
+      records: the records that it was made for, as tensors.
+    """
+
+    parts: tuple[OutputPart, ...]
+    head: Head | SummedHead
+    records: Records
+
+    @classmethod
+    def of(cls, model: Any, outputs: Any, records: Records, loss: Any, output: str | int | None) -> OutputReading:
+        """Looks at symbolic outputs in the graph that made them.
+
+        Raises:
+          ValueError: if outputs, labels and losses do not fit each other.
+        """
+        y = as_arrays(records.y)
+        if loss is None and output is None and _has_own_loss(model):
+            parts, head = _head_of_own_loss(model, outputs, y)
+            return cls(parts, head, records)
+        if loss is None and not getattr(model, "compiled", False):
+            raise ValueError("the model is not compiled with a loss; compile it, or give the audit one with loss=.")
+        parts = tuple(parts_of(model, outputs, y, loss, output))
+        heads = [_head(part, outputs, y) for part in parts]
+        if len(heads) == 1:
+            return cls(parts, heads[0], records)
+        names, weights = tuple(part.name for part in parts), tuple(part.weight for part in parts)
+        return cls(parts, SummedHead(names, tuple(heads), weights), records)
+
+    @property
+    def name(self) -> str:
+        """Of the outputs that are read, for messages."""
+        return " + ".join(part.name for part in self.parts) or "loss"
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """Tensors: x, y, the heads' labels, weights; what `compute` and `condition` take, rows of them."""
+        count = len(self.records)
+        known = self.head.label_arrays if isinstance(self.head, SummedHead) else (self.head.labels,)
+        labels = [tf.zeros(count, tf.int64) if array is None else tf.convert_to_tensor(array) for array in known]
+        return self.records.x, self.records.y, tuple(labels), self.records.weights
+
+    def compute(self, name: str, outputs: Any, y: Any, labels: tuple[Any, ...], weights: Any) -> Any:
+        """float64[n] in a graph: the named signal."""
+        outputs, y, weights = self._picked(outputs, y, weights)
+        valid = self.head.valid_positions(outputs, y, weights)
+        return self.head.compute(name, outputs, y, labels if isinstance(self.head, SummedHead) else labels[0], valid)
+
+    def condition(self, outputs: Any, y: Any, labels: tuple[Any, ...], weights: Any) -> Any:
+        """float64[n] in a graph: 1 for a fine answer, 0 for one that is NaN or infinite, 2 if no position counts."""
+        if not self.parts:
+            outputs = tf.nest.flatten(outputs)
+            return tf.cast(tf.reduce_all([_finite(one, None) for one in outputs], axis=0), tf.float64)
+        outputs, y, weights = self._picked(outputs, y, weights)
+        valid = self.head.valid_positions(outputs, y, weights)
+        if isinstance(self.head, SummedHead):
+            each = [_finite(one, mask) for one, mask in zip(outputs, valid, strict=True)]
+            return tf.cast(tf.reduce_all(each, axis=0), tf.float64)
+        fine = tf.cast(_finite(outputs, valid), tf.float64)
+        if valid is None:
+            return fine
+        some = tf.reduce_any(tf.reshape(valid, [tf.shape(valid)[0], -1]), axis=1)
+        return tf.where(some, fine, 2 * tf.ones_like(fine))
+
+    def check_loss(self, call: ModelCall) -> str | None:
+        """Tries losses that are not Keras' own on a few records: does each record have a value of its own?
+
+        Returns:
+          A sentence if such values take long, else None.
+        Raises:
+          ValueError: if a loss fails, or compares records with each other.
+        """
+        if self.head.by_model:
+            return f"compute_loss gives one number a batch, {_SLOW}"
+        heads = self.head.heads if isinstance(self.head, SummedHead) else (self.head,)
+        unknown = [(part, head.loss) for part, head in zip(self.parts, heads, strict=True) if not _known(head)]
+        if not unknown:
+            return None
+        count = call.fixed_batch_size or min(_RECORDS_TRIED, len(self.records))
+        rows = np.arange(count) % len(self.records)
+        x, y = tf.nest.map_structure(lambda leaf: tf.gather(leaf, rows), (self.records.x, self.records.y))
+        outputs = call(x)
+        slow = [_try(loss, picked(y, part.label_place), picked(outputs, part.place)) for part, loss in unknown]
+        names = [loss.name for (_, loss), reduces in zip(unknown, slow, strict=True) if reduces]
+        return f"loss {names[0]!r} gives one number a batch, {_SLOW}" if names else None
+
+    def _picked(self, outputs: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
+        def each(nest: Any, places: list[Any]) -> Any:
+            found = tuple(picked(nest, place) for place in places)
+            return found if isinstance(self.head, SummedHead) else found[0]
+
+        places, label_places = [part.place for part in self.parts], [part.label_place for part in self.parts]
+        return each(outputs, places), each(y, label_places), each(weights, label_places)
+
+
+def _has_own_loss(model: Any) -> bool:
+    """True if only `compute_loss` knows what training minimises."""
+    overrides = type(model).compute_loss is not keras.Model.compute_loss
+    return overrides or (getattr(model, "compiled", False) and model.loss is None)
+
+
+def _head_of_own_loss(model: Any, outputs: Any, y: Any) -> tuple[tuple[OutputPart, ...], Head]:
+    """The signals of the compiled loss, where there is one for the only output; the loss signal is the model's."""
+    note = "loss is what compute_loss gives for each record alone, with whatever it adds (regularisers, say)."
+    parts: tuple[OutputPart, ...] = ()
+    try:
+        (part,) = parts_of(model, outputs, y)
+        parts, head = (part,), _head(part, outputs, y)
+    except ValueError:
+        nothing = ModelLoss("compute_loss", "other", False, False, None, False, None, lambda y, outputs: outputs)
+        head = Head("loss_only", "logits", nothing, None, False, False, ())
+    return parts, replace(head, by_model=True, notes=(note, *head.notes))
+
+
+def _head(part: OutputPart, outputs: Any, y: Any) -> Head:
+    output, labels = picked(outputs, part.place), picked(y, part.label_place)
+    return read_head(output, read_loss(part.loss, labels.shape, tuple(output.shape)), labels)
+
+
+def _finite(outputs: Any, valid: Any) -> Any:
+    """bool[n]: are a record's outputs finite, where they count?"""
+    finite = tf.math.is_finite(outputs) if outputs.dtype.is_floating else tf.ones_like(outputs, tf.bool)
+    if valid is not None:
+        for _ in range(finite.shape.rank - valid.shape.rank):
+            valid = valid[..., None]
+        finite = finite | ~valid
+    return tf.reduce_all(tf.reshape(finite, [tf.shape(finite)[0], -1]), axis=1)
+
+
+def _known(head: Head) -> bool:
+    """True for Keras' own losses that have a value for each record."""
+    return head.stable or (head.loss.keras_own and head.loss.name not in ("dice", "tversky"))
+
+
+def _try(loss: ModelLoss, y: Any, outputs: Any) -> bool:
+    """True if the loss must be asked about one record at a time."""
+    outputs = tf.cast(outputs, tf.float32) if outputs.dtype.size < 4 else outputs
+    try:
+        whole = loss.of_batch(y, outputs)
+        together = loss.per_record(y, outputs).numpy()
+        alone = [loss.per_record(y[row : row + 1], outputs[row : row + 1]).numpy() for row in range(len(together))]
+    except Exception as reason:
+        raise ValueError(
+            f"loss {loss.name!r} fails on the audited records: {type(reason).__name__}: {reason}"
+        ) from reason
+    why = _dependence(whole, together, np.concatenate(alone))
+    if why is not None:
+        raise ValueError(
+            f"loss {loss.name!r} {why}: it compares the records of a batch with each other and has no meaning for one record; "
+            "give the audit another with loss=."
+        )
+    return whole is not None
+
+
+def _dependence(whole: float | None, together: NDArray[np.float64], alone: NDArray[np.float64]) -> str | None:
+    """In which way a record's loss depends on the records beside it, or None."""
+    if whole is None:
+        same = np.allclose(together, alone, rtol=1e-3, atol=1e-5, equal_nan=True)
+        return None if same else "gives a record another value when other records stand beside it"
+    if not np.isfinite(alone).all():
+        return "is NaN or infinite for one record alone"
+    if len(alone) > 1 and np.ptp(alone) == 0 and not np.isclose(whole, alone[0], rtol=1e-3, atol=1e-6):
+        return f"gives {alone[0]:.4g} for every record alone"
+    return None
