@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .report import LeakageReport
     from .rmia import RMIA, rmia_scores, tune_rmia
     from .roc import RocCurve
+    from .roc_sketch import RocSketch
     from .shadow_assignment import balanced_assignment
     from .shadow_classifier import ShadowClassifier
     from .shadow_models import ShadowModels
@@ -39,6 +40,7 @@ _HOME = {
     "LiRA": "lira",
     "RMIA": "rmia",
     "RocCurve": "roc",
+    "RocSketch": "roc_sketch",
     "Scores": "attack",
     "ShadowClassifier": "shadow_classifier",
     "ShadowModels": "shadow_models",
@@ -68,6 +70,7 @@ __all__ = [
     "LeakageReport",
     "LiRA",
     "RocCurve",
+    "RocSketch",
     "Scores",
     "ShadowClassifier",
     "ShadowModels",

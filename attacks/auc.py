@@ -28,9 +28,9 @@ def auc(roc: RocCurve, level: float = LEVEL) -> Estimate:
     Source: DeLong, DeLong & Clarke-Pearson 1988 (variance); Pepe 2003, section 5.2.4 (logit scale).
     """
     check_level(level)
-    value, member_part, nonmember_part = _area_and_variance(roc)
+    value, member_part, nonmember_part = area_and_variance(roc)
     smaller = min(roc.num_members, roc.num_nonmembers)
-    perfect_low = ((1 - level) / 2) ** (1 / smaller)
+    perfect_low = low_of_a_perfect_result(smaller, level)
     if smaller == 1 and 0 < value < 1:
         return Estimate(value, 0.0, 1.0, level)
     low, high = value, value
@@ -39,8 +39,7 @@ def auc(roc: RocCurve, level: float = LEVEL) -> Estimate:
         quantile = float(special.stdtrit(freedom, 0.5 + level / 2))
         reach = quantile * np.sqrt(member_part + nonmember_part) / (value * (1 - value))
         low, high = special.expit(special.logit(value) - reach), special.expit(special.logit(value) + reach)
-    tied = float(np.sum(roc.members_per_score * roc.nonmembers_per_score)) / (roc.num_members * roc.num_nonmembers)
-    least_reach = (1 - perfect_low) * tied / 2
+    least_reach = (1 - perfect_low) * tied_share(roc) / 2
     low = min(low, perfect_low, value - least_reach)
     high = max(high, 1 - perfect_low, value + least_reach)
     return Estimate(value, max(0.0, low), min(1.0, high), level)
@@ -51,22 +50,34 @@ def _welch(member_part: float, members: int, nonmember_part: float, nonmembers: 
     return total / (member_part**2 / (members - 1) + nonmember_part**2 / (nonmembers - 1))
 
 
-def _area_and_variance(roc: RocCurve) -> tuple[float, float, float]:
+def low_of_a_perfect_result(smaller: int, level: float) -> float:
+    """The low end at AUC 1 with `smaller` records on the smaller side: (α/2)^(1/m)."""
+    return float(((1 - level) / 2) ** (1 / smaller))
+
+
+def tied_share(roc: RocCurve) -> float:
+    """The share of (member, non-member) pairs with equal scores."""
+    tied = sum(int(np.sum(np.diff(tp) * np.diff(fp))) for tp, fp in roc.pieces())
+    return float(tied) / (roc.num_members * roc.num_nonmembers)
+
+
+def area_and_variance(roc: RocCurve) -> tuple[float, float, float]:
     """AUC, and the two parts of DeLong's variance: from sampling members, from sampling non-members."""
     n1, n0 = roc.num_members, roc.num_nonmembers
-    members, nonmembers = roc.members_per_score, roc.nonmembers_per_score
     # Exact integers: twice the number of (member, non-member) pairs in which the member wins.
-    twice_beaten_by_a_member = 2 * roc.true_positives[:-1] + members
-    twice_won = int(np.sum(nonmembers * twice_beaten_by_a_member))
+    twice_won = sum(int(np.sum(np.diff(fp) * (tp[:-1] + tp[1:]))) for tp, fp in roc.pieces())
     value = twice_won / (2 * n1 * n0)
     if min(n1, n0) == 1:
         return value, 0.0, 0.0
-    # DeLong's placements: for each distinct score, the share of the other side that it beats (or is beaten by).
-    share_beaten = 1 - (roc.false_positives[:-1] + nonmembers / 2) / n0
-    share_beating = twice_beaten_by_a_member / (2 * n1)
-    member_variance = np.sum(members * (share_beaten - value) ** 2) / (n1 - 1)
-    nonmember_variance = np.sum(nonmembers * (share_beating - value) ** 2) / (n0 - 1)
-    return value, float(member_variance / n1), float(nonmember_variance / n0)
+    member_variance = nonmember_variance = 0.0
+    for tp, fp in roc.pieces():
+        members, nonmembers = np.diff(tp), np.diff(fp)
+        # DeLong's placements: for each distinct score, the share of the other side that it beats (or is beaten by).
+        share_beaten = 1 - (fp[:-1] + nonmembers / 2) / n0
+        share_beating = (tp[:-1] + tp[1:]) / (2 * n1)
+        member_variance += float(np.sum(members * (share_beaten - value) ** 2)) / (n1 - 1)
+        nonmember_variance += float(np.sum(nonmembers * (share_beating - value) ** 2)) / (n0 - 1)
+    return value, member_variance / n1, nonmember_variance / n0
 
 
 def auc_value(scores: NDArray[np.float64], is_member: NDArray[np.bool_]) -> float:

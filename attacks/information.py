@@ -57,19 +57,22 @@ def mutual_information(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Es
 
 def _bin_counts(roc: RocCurve) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Members and non-members in each occupied bin, the same for a score and its negative."""
-    per_score = roc.members_per_score + roc.nonmembers_per_score
-    records = int(per_score.sum())
-    if per_score.size <= _BINS:
+    records = roc.num_members + roc.num_nonmembers
+    if roc.thresholds.size - 1 <= _BINS:
         return roc.members_per_score, roc.nonmembers_per_score
-    # Twice the middle rank of each value, from 0 to twice the number of records.
-    middle = 2 * np.cumsum(per_score) - per_score
-    bins = middle * _BINS // (2 * records)
-    large = per_score * _BINS > records
-    bins[large] = _BINS + np.arange(int(large.sum()))
-    _, bins = np.unique(bins, return_inverse=True)
-    counts = (np.bincount(bins, weights=side) for side in (roc.members_per_score, roc.nonmembers_per_score))
-    members, nonmembers = (count.astype(np.int64) for count in counts)
-    return members, nonmembers
+    # Fewer than _BINS values can hold more than a bin's share of the records, so twice as many bins are enough.
+    members, nonmembers, large_so_far = np.zeros(2 * _BINS), np.zeros(2 * _BINS), 0
+    for tp, fp in roc.pieces():
+        at_or_above = tp + fp
+        # Twice the middle rank of each value, from 0 to twice the number of records.
+        bins = (at_or_above[:-1] + at_or_above[1:]) * _BINS // (2 * records)
+        large = np.flatnonzero(np.diff(at_or_above) * _BINS > records)
+        bins[large] = _BINS + large_so_far + np.arange(large.size)
+        large_so_far += large.size
+        members += np.bincount(bins, weights=np.diff(tp), minlength=2 * _BINS)
+        nonmembers += np.bincount(bins, weights=np.diff(fp), minlength=2 * _BINS)
+    occupied = members + nonmembers > 0
+    return members[occupied].astype(np.int64), nonmembers[occupied].astype(np.int64)
 
 
 def _plug_in(members: NDArray[np.int64], nonmembers: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -87,7 +87,6 @@ class LeakageReport:
         """
         check_level(level)
         values, truth = check_scores(scores, is_member)
-        roc = RocCurve.from_scores(values, truth)
         refusals: dict[str, str] = {}
 
         def metric_or_refusal(name: str, metric: Callable[[], Estimate]) -> Estimate | None:
@@ -100,6 +99,8 @@ class LeakageReport:
         j = metric_or_refusal("youden_j", partial(youden_j, values, truth, level, seed))
         if j is None:
             refusals["balanced_accuracy"] = refusals["youden_j"]
+        # After Youden's J, which sorts halves of its own: so the largest arrays of the two are never held together.
+        roc = RocCurve.from_scores(values, truth)
         low_fpr = {fpr: metric_or_refusal(low_fpr_name(fpr), partial(tpr_at_fpr, roc, fpr, level)) for fpr in FPRS}
         return cls(
             attack=attack,

@@ -6,10 +6,14 @@ or above the threshold; records with equal scores are always called alike.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+# Points of a curve that a metric looks at together: its temporary arrays stay in the cache and do not grow with the curve.
+_PIECE = 2**16
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class RocCurve:
     def from_scores(cls, scores: ArrayLike, is_member: ArrayLike) -> RocCurve:
         """One sort of the scores.
 
+        At its peak it holds about twice the memory that the sort alone does.
+
         Args:
           scores: float[n]; higher = more member-like; ±inf are ordinary extremes, NaN is refused.
           is_member: bool[n] (or 0 / 1).
@@ -41,13 +47,14 @@ class RocCurve:
         values, truth = check_scores(scores, is_member)
         order = np.argsort(-values, kind="stable")
         values, truth = values[order], truth[order]
-        last_of_group = np.flatnonzero(np.append(values[1:] != values[:-1], True))
-        members_so_far = np.cumsum(truth)[last_of_group]
-        curve = cls(
-            thresholds=np.concatenate([[np.inf], values[last_of_group]]),
-            true_positives=np.concatenate([[0], members_so_far]).astype(np.int64),
-            false_positives=np.concatenate([[0], last_of_group + 1 - members_so_far]).astype(np.int64),
-        )
+        del order
+        is_last_of_group = np.append(values[1:] != values[:-1], True)
+        thresholds = np.concatenate([[np.inf], values[is_last_of_group]])
+        del values
+        true_positives = np.concatenate([[0], np.cumsum(truth)[is_last_of_group]]).astype(np.int64, copy=False)
+        called = np.concatenate([[0], np.flatnonzero(is_last_of_group) + 1]).astype(np.int64, copy=False)
+        called -= true_positives
+        curve = cls(thresholds, true_positives, false_positives=called)
         for array in (curve.thresholds, curve.true_positives, curve.false_positives):
             array.flags.writeable = False
         return curve
@@ -70,6 +77,15 @@ class RocCurve:
         """float[1 + g], the share of non-members called members."""
         return self.false_positives / self.num_nonmembers
 
+    def pieces(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """(true_positives, false_positives) of consecutive runs of points, each run beginning with the last of the one before.
+
+        So the differences within the runs are `members_per_score` and `nonmembers_per_score`, each score once.
+        """
+        for start in range(0, self.thresholds.size - 1, _PIECE):
+            run = slice(start, start + _PIECE + 1)
+            yield self.true_positives[run], self.false_positives[run]
+
     @property
     def members_per_score(self) -> NDArray[np.int64]:
         """int[g], how many members hold each distinct score, highest first."""
@@ -87,6 +103,26 @@ def check_scores(scores: ArrayLike, is_member: ArrayLike) -> tuple[NDArray[np.fl
     Raises:
       ValueError: see `RocCurve.from_scores`.
     """
+    values, truth = check_records(scores, is_member)
+    check_sides(int(truth.sum()), int(truth.size - truth.sum()))
+    return values, truth
+
+
+def check_sides(members: int, nonmembers: int) -> None:
+    """Nothing, if there is at least one record on each side.
+
+    Raises:
+      ValueError: otherwise.
+    """
+    if min(members, nonmembers) == 0:
+        raise ValueError(
+            f"{members} members and {nonmembers} non-members were given; "
+            "an attack can only be judged against both, at least one each."
+        )
+
+
+def check_records(scores: ArrayLike, is_member: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """As `check_scores`, but a side may be empty."""
     values = np.asarray(scores, dtype=np.float64)
     truth = np.asarray(is_member)
     if values.ndim != 1 or truth.shape != values.shape:
@@ -105,11 +141,5 @@ def check_scores(scores: ArrayLike, is_member: ArrayLike) -> tuple[NDArray[np.fl
         raise ValueError(
             f"scores is NaN for {bad.size} of {values.size} records (first: position {bad[0]}); "
             "a record without a score cannot be ranked."
-        )
-    members = int(truth.sum())
-    if members in (0, truth.size):
-        raise ValueError(
-            f"{members} members and {truth.size - members} non-members were given; "
-            "an attack can only be judged against both, at least one each."
         )
     return values, truth

@@ -32,14 +32,15 @@ def youden_j(scores: ArrayLike, is_member: ArrayLike, level: float = LEVEL, seed
     """
     check_level(level)
     scores, is_member = check_scores(scores, is_member)
-    members, nonmembers = scores[is_member], scores[~is_member]
-    if min(members.size, nonmembers.size) < 2:
+    members = int(np.count_nonzero(is_member))
+    nonmembers = is_member.size - members
+    if min(members, nonmembers) < 2:
         raise ValueError(
-            f"{members.size} members and {nonmembers.size} non-members cannot be halved; Youden's J needs two a side."
+            f"{members} members and {nonmembers} non-members cannot be halved; Youden's J needs two a side."
         )
     rng = np.random.default_rng(seed)
-    member_halves = np.array_split(rng.permutation(members), 2)
-    nonmember_halves = np.array_split(rng.permutation(nonmembers), 2)
+    member_halves = np.array_split(rng.permutation(scores[is_member]), 2)
+    nonmember_halves = np.array_split(rng.permutation(scores[~is_member]), 2)
     hits, alarms, j_of_halves = 0, 0, []
     for learn, judge in ((0, 1), (1, 0)):
         threshold = _best_threshold(member_halves[learn], nonmember_halves[learn])
@@ -49,8 +50,8 @@ def youden_j(scores: ArrayLike, is_member: ArrayLike, level: float = LEVEL, seed
         hits += int(called_members.sum())
         alarms += int(called_nonmembers.sum())
     value = float(np.mean(j_of_halves))
-    tpr, tpr_low, tpr_high = _wilson(hits, members.size, level)
-    fpr, fpr_low, fpr_high = _wilson(alarms, nonmembers.size, level)
+    tpr, tpr_low, tpr_high = _wilson(hits, members, level)
+    fpr, fpr_low, fpr_high = _wilson(alarms, nonmembers, level)
     low = value - np.hypot(tpr - tpr_low, fpr_high - fpr)
     high = value + np.hypot(tpr_high - tpr, fpr - fpr_low)
     return Estimate(value, max(-1.0, low), min(1.0, high), level)
