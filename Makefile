@@ -28,6 +28,7 @@ types: $(READY) ## on the built wheel, as a user's type checker sees it
 bench: $(READY) ## costs as ratios, measured side by side
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/fleet.py
+	$(BIN)/python benchmarks/scale.py
 
 study: $(READY) ## how strong each attack is, on two data sets; about ten minutes
 	$(BIN)/python benchmarks/power.py

@@ -15,6 +15,7 @@ from .graph_loop import stacked
 from .graph_reading import largest_tensor_bytes, written_variables
 from .model_call import ModelCall
 from .output_reading import OutputReading
+from .over_replicas import replicas_of, share_size, spread
 from .record_arrays import Records, rows_of, spec_of, symbolic
 
 # From about a thousand records a chunk on a forward pass gets no faster (CPU); larger chunks only cost memory.
@@ -176,12 +177,11 @@ class SignalPass:
         if key not in self._graphs:
             self._graphs[key] = self._graph(names, queries, records)
         try:
-            chunks = self._graphs[key](*records).numpy()
+            answers = [chunks.numpy() for chunks in self._graphs[key]()]
         except tf.errors.OpError as reason:
             raise ValueError(f"the model fails on the audited records: {reason.message}") from reason
-        # The last chunk holds the last rows of the set: drop what the chunk before it has already answered.
-        overlap = chunks.shape[0] * chunks.shape[3] - max(count, chunks.shape[3])
-        rows = np.concatenate([*chunks[:-1], chunks[-1][:, :, overlap:]], axis=2)[:, :, :count]
+        size = share_size(count, len(answers))
+        rows = _in_a_row(np.stack([_in_a_row(chunks, size) for chunks in answers]), count)
         empty = np.flatnonzero((rows[-1] == _NO_POSITION).any(axis=0))
         if empty.size:
             raise ValueError(
@@ -193,9 +193,16 @@ class SignalPass:
             raise NonFiniteOutputs(f"the model's output {self._reading.name!r} is NaN or infinite {describe(bad)}.")
         return Signals({name: row.T for name, row in zip(names, rows, strict=False)})
 
-    def _graph(self, names: tuple[str, ...], queries: Queries, records: tuple[Any, ...]) -> Callable[..., Any]:
-        """float64[chunks, names + 1, queries, records in a chunk]; the last row tells whether an answer is fine."""
+    def _graph(self, names: tuple[str, ...], queries: Queries, records: tuple[Any, ...]) -> Callable[[], list[Any]]:
+        """Asks for float64[chunks, names + 1, queries, records in a chunk], one such tensor a replica.
+
+        The last of the names' rows tells whether an answer is fine. The last chunk holds the last rows of the records, so it
+        overlaps with the one before where chunks do not divide them.
+        """
         count = _count(records)
+        strategy = replicas_of(self.model, count)
+        if strategy is not None:
+            count = share_size(count, strategy.num_replicas_in_sync)
         chunk = self._fixed or _chunk_size(count, self._batch_size)
         starts = [*range(0, count - chunk, chunk), count - chunk]
         width = max(1, len(queries))
@@ -227,7 +234,10 @@ class SignalPass:
 
         # A concrete function stays a graph even under tf.config.run_functions_eagerly. Keras 3 calls layers without
         # autograph, so a model that can be fitted needs none here.
-        return tf.function(run, autograph=False).get_concrete_function(*records)
+        if strategy is not None:
+            return spread(strategy, self._call, run, records, _count(records))
+        traced = tf.function(run, autograph=False).get_concrete_function(*records)
+        return lambda: [traced(*records)]
 
     def _signal(self, name: str, outputs: Any, x: Any, *truth: Any) -> Any:
         if name == "loss" and self.head.by_model:
@@ -286,6 +296,13 @@ def build_model(model: Any, x: Any) -> None:
         raise ValueError(
             f"the model has no weights yet and cannot be called on the audited records: {type(reason).__name__}: {reason}"
         ) from reason
+
+
+def _in_a_row(parts: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """float64[names, queries, records] from [parts, names, queries, records of one], whose last part ends with the last record."""
+    size = parts.shape[-1]
+    overlap = len(parts) * size - max(count, size)
+    return np.concatenate([*parts[:-1], parts[-1][..., overlap:]], axis=-1)[..., :count]
 
 
 def _count(records: tuple[Any, ...]) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -24,12 +26,14 @@ class ModelCall:
     Args:
       model: a built Keras model.
     Attributes:
+      model: as given.
       traces: how often the model's Python code ran.
       fixed_batch_size: the only batch size that its inputs take, or None.
     """
 
     def __init__(self, model: Any) -> None:
-        self._model = model
+        self.model = model
+        self._held: list[tuple[Any, Any]] = []
         self.traces = 0
         sizes = {tensor.shape[0] for tensor in tf.nest.flatten(getattr(model, "inputs", None) or []) if tensor.shape}
         self.fixed_batch_size = sizes.pop() if len(sizes) == 1 else None
@@ -43,27 +47,36 @@ class ModelCall:
         self.traces += 1
         try:
             with self._scope():
-                return self._model(x, training=False)
+                return self.model(x, training=False)
         except Exception as reason:
             raise ValueError(
                 f"the model cannot be called on the audited records in a graph: {type(reason).__name__}: {reason}"
             ) from reason
 
+    @contextlib.contextmanager
+    def holding(self, values: list[tuple[Any, Any]]) -> Iterator[None]:
+        """Within this context variables have these values instead of their own: pairs of a Keras variable and a tensor."""
+        self._held = values
+        try:
+            yield
+        finally:
+            self._held = []
+
     def own_losses(self, x: Any, y: Any) -> Any:
         """float64[n], what the model's own `compute_loss` gives for each record alone, in a graph."""
-        compute = self._model.compute_loss
+        compute = self.model.compute_loss
         extra = {"training": False} if "training" in inspect.signature(compute).parameters else {}
 
         def of_one(index: Any) -> Any:
             one_x, one_y = tf.nest.map_structure(lambda leaf: rows_of(leaf, index, 1), (x, y))
             self.traces += 1
             try:
-                with self._scope(*_regularized(self._model)):
-                    outputs = self._model(one_x, training=False)
+                with self._scope(*_regularized(self.model)):
+                    outputs = self.model(one_x, training=False)
                     loss = compute(x=one_x, y=one_y, y_pred=outputs, sample_weight=None, **extra)
             except Exception as reason:
                 raise ValueError(
-                    f"{type(self._model).__name__}.compute_loss cannot be asked about one record: "
+                    f"{type(self.model).__name__}.compute_loss cannot be asked about one record: "
                     f"{type(reason).__name__}: {reason}; give the audit a loss with loss=."
                 ) from reason
             if loss is None:
@@ -75,8 +88,8 @@ class ModelCall:
         return stacked(of_one, tf.shape(tf.nest.flatten(y)[0])[0], ())
 
     def _scope(self, *further: Any) -> Any:
-        states = [(state, tf.zeros(state.shape, state.dtype)) for state in _carried_states(self._model)]
-        return keras.StatelessScope(state_mapping=[*states, *further], collect_losses=True)
+        states = [(state, tf.zeros(state.shape, state.dtype)) for state in _carried_states(self.model)]
+        return keras.StatelessScope(state_mapping=[*self._held, *states, *further], collect_losses=True)
 
 
 def _carried_states(model: Any) -> list[Any]:

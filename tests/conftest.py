@@ -9,6 +9,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import hypothesis
 import numpy as np
 import pytest
+import tensorflow as tf
+
+# Two devices for distribution strategies; TensorFlow takes this only before its first computation.
+_CPU = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 # The same examples on every machine, and no clock.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
