@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .attack_r import AttackR, attack_r_scores
     from .audit_set import AuditSet
     from .audit_warning import AuditWarning
+    from .blind import BlindBaseline, blind_baseline
     from .difficulty_calibration import DifficultyCalibration, difficulty_calibration_scores
     from .estimate import Estimate
     from .lira import LiRA, lira_scores
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .shadow_signals import ShadowSignals
     from .threshold import Threshold
     from .trajectory import loss_iqr
+    from .verdict import LeakVerdict, leak_verdict
 
 _HOME = {
     "Attack": "attack",
@@ -33,9 +35,11 @@ _HOME = {
     "AttackR": "attack_r",
     "AuditSet": "audit_set",
     "AuditWarning": "audit_warning",
+    "BlindBaseline": "blind",
     "DifficultyCalibration": "difficulty_calibration",
     "Estimate": "estimate",
     "FittedAttack": "attack",
+    "LeakVerdict": "verdict",
     "LeakageReport": "report",
     "LiRA": "lira",
     "RMIA": "rmia",
@@ -49,7 +53,9 @@ _HOME = {
     "Threshold": "threshold",
     "attack_r_scores": "attack_r",
     "balanced_assignment": "shadow_assignment",
+    "blind_baseline": "blind",
     "difficulty_calibration_scores": "difficulty_calibration",
+    "leak_verdict": "verdict",
     "lira_scores": "lira",
     "loss_iqr": "trajectory",
     "ppv": "predictive_value",
@@ -64,9 +70,11 @@ __all__ = [
     "AttackR",
     "AuditSet",
     "AuditWarning",
+    "BlindBaseline",
     "DifficultyCalibration",
     "Estimate",
     "FittedAttack",
+    "LeakVerdict",
     "LeakageReport",
     "LiRA",
     "RocCurve",
@@ -79,7 +87,9 @@ __all__ = [
     "Threshold",
     "attack_r_scores",
     "balanced_assignment",
+    "blind_baseline",
     "difficulty_calibration_scores",
+    "leak_verdict",
     "lira_scores",
     "loss_iqr",
     "ppv",

@@ -9,10 +9,14 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from .duplicates import DuplicateWatch
-from .record_arrays import Records, is_ragged, joined, resident
+from .near_duplicates import NearDuplicateWatch
+from .record_arrays import Records, is_ragged, joined, plain_leaves, resident
 from .record_source import open_source
 from .sample_weights import positions_weighed, weightless_members
 from .sampling import Sample, draw
+
+# Of non-members with a near copy in members; below it a note would say nothing.
+_NOTABLE_SHARE = 0.05
 
 
 class AuditSet:
@@ -44,6 +48,7 @@ class AuditSet:
       num_members, num_nonmembers: how many there are (equal).
       available: (members, non-members) found in the sources.
       warnings: sentences about these records that change what a number means.
+      notes: sentences about them that help to read a number.
       sources: (members, non-members) as they were opened, to be read again where all records are needed.
       source_ids: the ids given, one a record of each source, or None.
       positions: int[n], where each record stood in its source.
@@ -77,7 +82,8 @@ class AuditSet:
             raise ValueError("nonmembers is empty once the population is set aside; give more non-members.")
         candidates = drawn_nonmembers.part(0, min(size, usable))
         watch = DuplicateWatch(candidates.records)
-        drawn_members = draw(sides[0], size, int(member_seed), _checked(watch, candidates))
+        near = NearDuplicateWatch(plain_leaves(candidates.records.x), seed)
+        drawn_members = draw(sides[0], size, int(member_seed), _checked(candidates, watch, near))
         count = min(len(drawn_members.positions), len(candidates.positions))
 
         nonmember_sample = drawn_nonmembers.part(0, count)
@@ -87,14 +93,18 @@ class AuditSet:
         self.sources, self.source_ids = sides, ids
         self.positions = np.concatenate([member_sample.positions, nonmember_sample.positions])
         self.population_positions = np.empty(0, np.int64)
-        self.warnings = _duplicate_warning(int(watch.found[kept].sum()), count)
+        self.warnings = (
+            *_duplicate_warning(int(watch.found[kept].sum()), count),
+            *_near_duplicate_warning(near, int((near.found & ~watch.found)[kept].sum()), count),
+        )
+        self.notes = () if self.warnings else _near_duplicate_note(int(near.found[kept].sum()), count)
         self.num_members = self.num_nonmembers = count
         self.is_member: NDArray[np.bool_] = np.arange(2 * count) < count
         self.ids = _joined_ids(ids, member_sample, nonmember_sample)
         self.warnings += weightless_members(member_sample.records)
         samples = positions_weighed(member_sample.records, nonmember_sample.records)
         both = Records(*joined([tuple(sample) for sample in samples]))
-        _refuse_nonfinite(both.x, self.is_member, self.ids)
+        _refuse_nonfinite(both.x, self.is_member, self.positions)
         self.x, self.y, self.weights = resident(tuple(both))
         self.population: Records | None = None
         if set_aside:
@@ -110,8 +120,8 @@ class AuditSet:
         return len(self.is_member)
 
     def describe(self, rows: NDArray[np.intp]) -> str:
-        """Names some of the audited records in a sentence."""
-        return describe_records(rows, self.is_member, self.ids)
+        """Names some of the audited records in a sentence: by position, as ids may be nobody's business."""
+        return describe_records(rows, self.is_member, self.positions)
 
     def __repr__(self) -> str:
         return (
@@ -128,12 +138,13 @@ def _population_share(population: Any) -> float:
     return float(population)
 
 
-def _checked(watch: DuplicateWatch, nonmembers: Sample) -> Any:
+def _checked(nonmembers: Sample, watch: DuplicateWatch, near: NearDuplicateWatch) -> Any:
     """Looks for duplicates in every batch of members, after making sure that the two sides are comparable."""
 
     def look(batch: Records) -> None:
         _refuse_other_shapes(nonmembers.records, batch, "members")
         watch(batch)
+        near(plain_leaves(batch.x))
 
     return look
 
@@ -162,6 +173,26 @@ def _duplicate_warning(found: int, count: int) -> tuple[str, ...]:
     )
 
 
+def _near_duplicate_warning(near: NearDuplicateWatch, found: int, count: int) -> tuple[str, ...]:
+    if not found or not near.excess():
+        return ()
+    examined = f" among the first {near.examined:,} members" if near.capped else ""
+    return (
+        f"{found:,} of {count:,} audited non-members nearly equal some record in members{examined}: they are closer than a tenth "
+        f"of the usual distance, where chance explains about {near.natural:,.0f}. The model was trained on something almost like "
+        "them, which pulls every number towards «no leakage»: remove them, or split by source before making copies.",
+    )
+
+
+def _near_duplicate_note(found: int, count: int) -> tuple[str, ...]:
+    if found < _NOTABLE_SHARE * count:
+        return ()
+    return (
+        f"{found:,} of {count:,} audited non-members have a near copy in members, about as many as members have among "
+        "themselves: if records come in groups (one person, one film), split by group.",
+    )
+
+
 def _joined_ids(ids: tuple[ArrayLike, ArrayLike] | None, members: Sample, nonmembers: Sample) -> NDArray[Any]:
     if ids is None:
         return np.concatenate([members.positions, nonmembers.positions])
@@ -178,7 +209,7 @@ def _joined_ids(ids: tuple[ArrayLike, ArrayLike] | None, members: Sample, nonmem
     return np.concatenate(chosen)
 
 
-def _refuse_nonfinite(x: Any, is_member: NDArray[np.bool_], ids: NDArray[Any]) -> None:
+def _refuse_nonfinite(x: Any, is_member: NDArray[np.bool_], positions: NDArray[np.int64]) -> None:
     for leaf in tf.nest.flatten(x):
         if is_ragged(leaf) and leaf[0].dtype.kind == "f":
             bad = np.flatnonzero([not np.isfinite(row).all() for row in leaf])
@@ -188,13 +219,13 @@ def _refuse_nonfinite(x: Any, is_member: NDArray[np.bool_], ids: NDArray[Any]) -
             continue
         if bad.size:
             raise ValueError(
-                f"inputs are NaN or infinite in {describe_records(bad, is_member, ids)}; clean them first."
+                f"inputs are NaN or infinite in {describe_records(bad, is_member, positions)}; clean them first."
             )
 
 
-def describe_records(rows: NDArray[np.intp], is_member: NDArray[np.bool_], ids: NDArray[Any]) -> str:
-    """`3 of 400 audited records (member 7, member 12, non-member 3)`, the first few by id."""
-    named = [f"{'member' if is_member[row] else 'non-member'} {ids[row]}" for row in rows[:3]]
+def describe_records(rows: NDArray[np.intp], is_member: NDArray[np.bool_], positions: NDArray[np.int64]) -> str:
+    """`3 of 400 audited records (member 7, member 12, non-member 3)`, the first few by their position in their source."""
+    named = [f"{'member' if is_member[row] else 'non-member'} {positions[row]}" for row in rows[:3]]
     more = ", …" if len(rows) > 3 else ""
     return f"{len(rows):,} of {len(is_member):,} audited records ({', '.join(named)}{more})"
 

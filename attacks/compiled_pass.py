@@ -299,7 +299,7 @@ def build_model(model: Any, x: Any) -> None:
 
 
 def _in_a_row(parts: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """float64[names, queries, records] from [parts, names, queries, records of one], whose last part ends with the last record."""
+    """float64[names, queries, records] from [parts, names, queries, records of one]; the last part ends with the last record."""
     size = parts.shape[-1]
     overlap = len(parts) * size - max(count, size)
     return np.concatenate([*parts[:-1], parts[-1][..., overlap:]], axis=-1)[..., :count]

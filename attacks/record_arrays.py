@@ -80,6 +80,12 @@ def as_arrays(nest: Any) -> Any:
     return tf.nest.map_structure(lambda leaf: _rows(leaf) if isinstance(leaf, tf.RaggedTensor) else leaf.numpy(), nest)
 
 
+def plain_leaves(nest: Any) -> list[np.ndarray]:
+    """The leaves of a nest of arrays; ragged ones as strings, which have no length in common either."""
+    leaves = tf.nest.flatten(nest)
+    return [np.array([" ".join(map(str, row)) for row in leaf], object) if is_ragged(leaf) else leaf for leaf in leaves]
+
+
 def is_ragged(array: np.ndarray) -> bool:
     """True for an array that holds an array a record."""
     return array.dtype == object and array.ndim == 1 and len(array) > 0 and isinstance(array[0], np.ndarray)

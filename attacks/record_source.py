@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from .graph_reading import random_draws, written_variables
@@ -27,11 +28,13 @@ class RecordSource:
       side: what to call it in messages.
       arrays: all records at once, if they are in memory; else None.
       batches: reads the records once, in order.
+      given: what the user gave.
     """
 
     side: str
     arrays: Records | None
     batches: Any
+    given: Any = None
 
     def __iter__(self) -> Iterator[Records]:
         if self.arrays is None:
@@ -57,7 +60,8 @@ def open_source(data: Any, side: str) -> RecordSource:
     if _is_py_dataset(data):
         return _from_py_dataset(data, side)
     if isinstance(data, (tuple, list)) and len(data) in (2, 3):
-        return RecordSource(side, records_from(data[0], data[1], data[2] if len(data) == 3 else None, side), None)
+        records = records_from(data[0], data[1], data[2] if len(data) == 3 else None, side)
+        return RecordSource(side, records, None, data)
     if hasattr(data, "__next__"):
         raise TypeError(
             f"{side} is a generator or iterator ({type(data).__name__}): reading it would take records away from fit. "
@@ -83,7 +87,7 @@ def _from_dataset(data: tf.data.Dataset, side: str) -> RecordSource:
             "and shuffle only what fit gets; if it comes shuffled from elsewhere, read it into arrays once, x = np.concatenate("
             "[x for x, y in data]) and y in the same loop, and fit on those."
         )
-    stateful = _state_in_maps(data)
+    stateful = changing_maps(data)
     if stateful:
         raise ValueError(
             f"{side} is a data set with a random or stateful map ({', '.join(stateful[:3])}): the audit would ask about altered "
@@ -105,7 +109,7 @@ def _from_dataset(data: tf.data.Dataset, side: str) -> RecordSource:
                     ".take(n) or tell the length with tf.data.experimental.assert_cardinality."
                 )
 
-    return RecordSource(side, None, read)
+    return RecordSource(side, None, read, data)
 
 
 def _from_py_dataset(data: Any, side: str) -> RecordSource:
@@ -119,11 +123,16 @@ def _from_py_dataset(data: Any, side: str) -> RecordSource:
     def read() -> Iterator[Records]:
         for index in range(data.num_batches):
             item = data[index]
+            if index == 0 and not _same_again(item, data[index]):
+                raise ValueError(
+                    f"{side} is a {type(data).__name__} that gives other values each time it is read (augmentation?): the audit "
+                    "would ask about altered records; give one that returns the records as they are."
+                )
             if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
                 raise ValueError(f"{side} gives batches without labels; give {ACCEPTED}.")
             yield records_from(item[0], item[1], item[2] if len(item) == 3 else None, side)
 
-    return RecordSource(side, None, read)
+    return RecordSource(side, None, read, data)
 
 
 def _rows_per_batch(bytes_per_record: Iterable[int]) -> int:
@@ -144,23 +153,35 @@ def _is_batched(spec: Any) -> bool:
     return any(shape.rank is None for shape in shapes) or len({shape[0] for shape in shapes}) == 1
 
 
+def ancestors(data: Any) -> list[Any]:
+    """A data set and those that it was made from."""
+    # TensorFlow has no public way to ask this that does not serialise the whole data set.
+    inputs = data._inputs() if isinstance(data, tf.data.Dataset) else []
+    return [data, *(source for given in inputs for source in ancestors(given))]
+
+
+def own_functions(data: Any) -> list[Any]:
+    """The graphs of the functions (of `map`, `filter`, …) that records come through."""
+    return [
+        part.function for source in ancestors(data) if hasattr(source, "_functions") for part in source._functions()
+    ]
+
+
+def changing_maps(data: tf.data.Dataset) -> list[str]:
+    """Names of the operations by which the data set's own functions change variables or draw random numbers."""
+    readers = (written_variables, random_draws)
+    return [name for function in own_functions(data) for read in readers for name in read(function)]
+
+
 def _reshuffles(data: tf.data.Dataset) -> bool:
     """True if two passes differ, as far as the chain of transformations shows it."""
-    # TensorFlow has no public way to ask this that does not serialise the whole data set.
-    if getattr(data, "_reshuffle_each_iteration", False):
-        return True
-    inputs = data._inputs() if hasattr(data, "_inputs") else []
-    return any(_reshuffles(source) for source in inputs)
+    return any(getattr(source, "_reshuffle_each_iteration", False) for source in ancestors(data))
 
 
-def _state_in_maps(data: tf.data.Dataset) -> list[str]:
-    """Names of the operations by which the data set's own functions change variables or draw random numbers."""
-    functions = data._functions() if hasattr(data, "_functions") else []
-    readers = (written_variables, random_draws)
-    found = [name for function in functions for read in readers for name in read(function.function)]
-    for source in data._inputs() if hasattr(data, "_inputs") else []:
-        found += _state_in_maps(source)
-    return found
+def _same_again(first: Any, second: Any) -> bool:
+    leaves = [[np.asarray(leaf) for leaf in tf.nest.flatten(item)] for item in (first, second)]
+    pairs = zip(*leaves, strict=True)
+    return all(np.array_equal(one, other, equal_nan=one.dtype.kind == "f") for one, other in pairs)
 
 
 def _elements(data: tf.data.Dataset, side: str) -> Iterator[Any]:

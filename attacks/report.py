@@ -14,6 +14,7 @@ from .auc import auc
 from .estimate import LEVEL, Estimate, check_level
 from .information import mutual_information
 from .low_fpr import FPRS, nonmembers_needed, tpr_at_fpr
+from .p_value import p_value
 from .roc import RocCurve, check_scores
 from .youden import balanced_accuracy, youden_j
 
@@ -35,6 +36,7 @@ class LeakageReport:
       num_members, num_nonmembers: how many records of each side were judged.
       auc, advantage, youden_j, balanced_accuracy, mutual_information: `Estimate`s.
       tpr_at_fpr: `Estimate`s by the false positive rate allowed: 0.1, 0.01, 0.001.
+      p_value: the probability of such an AUC, or a larger one, without leakage: one look, one attack. `leak_verdict` joins many.
       roc: the curve they were all read from; None where it was not kept.
       warnings: sentences about the experiment that change what the numbers mean.
       notes: sentences on how the numbers were made.
@@ -52,6 +54,7 @@ class LeakageReport:
     balanced_accuracy: Estimate | None = None
     tpr_at_fpr: Mapping[float, Estimate | None] = field(default_factory=lambda: dict.fromkeys(FPRS))
     mutual_information: Estimate | None = None
+    p_value: float | None = None
     roc: RocCurve | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -114,6 +117,7 @@ class LeakageReport:
             balanced_accuracy=None if j is None else balanced_accuracy(j),
             tpr_at_fpr=low_fpr,
             mutual_information=mutual_information(roc, level, seed),
+            p_value=p_value(roc),
             roc=roc,
             warnings=tuple(warnings),
             notes=tuple(notes),
@@ -164,6 +168,7 @@ class LeakageReport:
             "num_nonmembers": self.num_nonmembers,
             "failed": self.failed,
             **plain,
+            "p_value": self.p_value,
             "warnings": list(self.warnings),
             "notes": list(self.notes),
             "refusals": dict(self.refusals),

@@ -30,6 +30,7 @@ def audit(
     batch_size: int | None = None,
     output: str | int | None = None,
     shadow_models: ShadowModels | int | None = None,
+    blind_baseline: bool = True,
     verbose: int = 1,
 ) -> list[LeakageReport]:
     """How much of its training data does this model give away? The callback's audit, after the fact.
@@ -46,6 +47,7 @@ def audit(
       output: the name or number of the output to audit, of several; default: the sum of their losses.
       shadow_models: `ShadowModels(16, epochs=..., batch_size=...)`, with the epochs and batch size that the model was trained
         with; trained now, for the attacks that compare with such.
+      blind_baseline: see `MIACallback`.
       verbose: 0 = silent, 1 = a progress bar over shadow models.
     Returns:
       One report an attack.
@@ -54,7 +56,17 @@ def audit(
     """
     audit_set = audit_set_for(members, nonmembers, attacks, population, audit_size, seed)
     plan = as_shadow_models(shadow_models)
-    auditor = Auditor(model, audit_set, attacks, loss, batch_size, seed, with_shadows=plan is not None, output=output)
+    auditor = Auditor(
+        model,
+        audit_set,
+        attacks,
+        loss,
+        batch_size,
+        seed,
+        with_shadows=plan is not None,
+        output=output,
+        blind_baseline=blind_baseline,
+    )
     shadows, sentences = None, [*auditor.warnings, *auditor.remarks]
     if plan is not None:
         pool = pool_of(audit_set, plan.pool, plan.seed)

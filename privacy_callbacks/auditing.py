@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,15 +15,14 @@ from privacy_callbacks.attacks.compiled_pass import Queries, SignalPass
 from privacy_callbacks.attacks.fleet import ShadowRequest
 from privacy_callbacks.attacks.head import Head
 from privacy_callbacks.attacks.lira import LiRA
-from privacy_callbacks.attacks.low_fpr import nonmembers_needed
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.rmia import RMIA
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.threshold import Threshold
 
+from .experiment import look_at
 from .weight_fingerprint import fingerprint
 
-HEADLINE_FPR = 0.01
 _POSTPONED = "not audited at this step: shadow models are trained after the target."
 
 # What shadow models answered, by the queries they were asked.
@@ -61,10 +59,12 @@ class Auditor:
         the loss first, and with shadow models LiRA and (for classifiers) RMIA.
       seed: for halves, permutations and whatever is random in an attack.
       with_shadows: True if there will be shadow models.
+      blind_baseline: True to compute one.
     Attributes:
       attacks: by name.
       warnings: sentences about the experiment; they go into every report.
       remarks: sentences for the user alone.
+      experiment: what is known of records and model without any attack.
     Raises:
       TypeError, ValueError: if model, records and attacks do not fit each other, or the model's outputs on the records
         are NaN or infinite.
@@ -80,6 +80,7 @@ class Auditor:
         seed: int = 0,
         with_shadows: bool = False,
         output: str | int | None = None,
+        blind_baseline: bool = True,
     ) -> None:
         self._pass = SignalPass(model, audit_set, loss, batch_size, output)
         self._model, self._audit_set, self._seed = model, audit_set, seed
@@ -101,7 +102,8 @@ class Auditor:
             asked = needs(attack).queries
             self._wanted[asked] = tuple(dict.fromkeys([*self._wanted.get(asked, ()), *attack.signals]))
         self.remarks = [self._pass.slow] if self._pass.slow else []
-        self.warnings = [*audit_set.warnings, *_too_few_records(audit_set), *_own_training(model, loss)]
+        self.experiment = look_at(audit_set, self.labels, model, loss, blind=blind_baseline, seed=seed)
+        self.warnings = list(self.experiment.warnings)
         # Asked once now, so that whatever does not fit is refused before training.
         self._first: tuple[str, dict[Queries, Signals]] | None = (fingerprint(model), self._answers())
         self._populations()
@@ -232,7 +234,7 @@ class Auditor:
             self._seed,
             step=step,
             warnings=tuple(self.warnings),
-            notes=(*notes, *self._pass.head.notes),
+            notes=(*notes, *self._pass.head.notes, *self.experiment.notes),
         )
 
     def _failed(self, attack: str, error: Exception, step: int | None) -> LeakageReport:
@@ -302,25 +304,3 @@ def _pointing_at_the_strongest(reports: list[LeakageReport]) -> list[LeakageRepo
         "headline."
     )
     return [replace(reports[0], notes=(*reports[0].notes, note)), *reports[1:]]
-
-
-def _own_training(model: Any, loss: Any) -> list[str]:
-    if loss is not None or type(model).train_step is keras.Model.train_step:
-        return []
-    return [
-        f"{type(model).__name__} overrides train_step; it is audited as model(x) with the compiled loss. If it trains on "
-        "other inputs or another loss, give the audit a model of what is learned, or the loss with loss=."
-    ]
-
-
-def _too_few_records(audit_set: AuditSet) -> list[str]:
-    needed = nonmembers_needed(HEADLINE_FPR)
-    if audit_set.num_nonmembers >= needed:
-        return []
-    given = audit_set.available[1]
-    short = [side for side, count in zip(("members", "nonmembers"), audit_set.available, strict=True) if count < needed]
-    remedy = f"give more {' and '.join(short)}" if short else "raise audit_size (the size of an AuditSet)"
-    return [
-        f"{audit_set.num_nonmembers:,} audited non-members (of {given:,} given) cannot resolve a false positive rate of "
-        f"{100 * HEADLINE_FPR:g} %, which needs {needed:,}: TPR at that rate is refused; {remedy}."
-    ]

@@ -14,6 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from privacy_callbacks.attacks.audit_set import AuditSet
+from privacy_callbacks.attacks.duplicates import matching_rows
+from privacy_callbacks.attacks.record_arrays import Records, as_arrays, records_from
+from privacy_callbacks.attacks.record_source import ancestors, changing_maps, own_functions
+
 _KERAS_BATCH_SIZE = 32  # of arrays, where fit is given none
 
 
@@ -84,6 +89,74 @@ def doubts_about_members(num_members: int, steps: int | None, fit: FitCall) -> l
       fit: from `current_fit`.
     """
     return [*_part_of_training(num_members, steps), *_held_out(num_members, steps, fit)]
+
+
+def deciding_by_nonmembers(audit_set: AuditSet, fit: FitCall) -> list[str]:
+    """Sentences about callbacks that choose an epoch or a model by the very records that stand for «never seen».
+
+    Args:
+      audit_set: its non-members are looked for in fit's validation data.
+      fit: from `current_fit`.
+    """
+    deciders = {
+        type(callback).__name__: callback.monitor for callback in fit.callbacks if _decides_by_validation(callback)
+    }
+    held_out = fit.arguments.get("validation_data")
+    if not deciders or held_out is None:
+        return []
+    shared = _shared_nonmembers(audit_set, held_out)
+    if not shared:
+        return []
+    named = " and ".join(f"{name} (by {monitor})" for name, monitor in deciders.items())
+    return [
+        f"{named} decides on {shared:,} of the {audit_set.num_nonmembers:,} audited non-members: what is chosen does well on "
+        "them, so they look a little like members, which pulls every number towards «no leakage»; give other held-out records as "
+        "validation_data, or as nonmembers."
+    ]
+
+
+def _decides_by_validation(callback: Any) -> bool:
+    if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_best_only:
+        return False
+    return str(getattr(callback, "monitor", "")).startswith("val_")
+
+
+def _shared_nonmembers(audit_set: AuditSet, held_out: Any) -> int:
+    """How many audited non-members stand in fit's validation data, as far as that can be told without reading a data set."""
+    if isinstance(held_out, (tf.data.Dataset, keras.utils.PyDataset)):
+        theirs, ours = ancestors(held_out), ancestors(audit_set.sources[1].given)
+        return audit_set.num_nonmembers if any(one is other for one in theirs for other in ours) else 0
+    if not isinstance(held_out, (tuple, list)) or len(held_out) not in (2, 3):
+        return 0
+    try:
+        known = records_from(*tf.nest.map_structure(_as_array, tuple(held_out[:2])), None, "validation_data")
+        rows = np.flatnonzero(~audit_set.is_member)
+        asked = Records(*as_arrays((audit_set.x, audit_set.y))).take(rows)
+        return int(np.count_nonzero(matching_rows(asked, known) >= 0))
+    except (TypeError, ValueError):
+        return 0  # of another kind than the audited records
+
+
+def _as_array(leaf: Any) -> Any:
+    return leaf.numpy() if isinstance(leaf, tf.Tensor) else leaf
+
+
+def altering_data(audit_set: AuditSet, fit: FitCall) -> list[str]:
+    """Sentences where records are altered on their way into training, or on one side of the audit alone."""
+    sentences = []
+    data = fit.arguments.get("x")
+    if isinstance(data, tf.data.Dataset) and changing_maps(data):
+        sentences.append(
+            "fit trains on randomly altered versions of the members (a random map in its data set), while the audit asks about "
+            "the records as they are: an attacker who asks about altered versions, too, may recognise more (LiRA(queries=...))."
+        )
+    maps = [len(own_functions(source.given)) for source in audit_set.sources]
+    if all(isinstance(source.given, tf.data.Dataset) for source in audit_set.sources) and maps[0] != maps[1]:
+        sentences.append(
+            f"members come through {maps[0]} functions of their data set, non-members through {maps[1]}: if one of them alters "
+            "records (augmentation, another normalisation), attacks tell that and not training; prepare both sides alike."
+        )
+    return sentences
 
 
 def readers_placed_too_early(callback: Any, keys: Sequence[str], fit: FitCall) -> list[str]:

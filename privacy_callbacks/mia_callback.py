@@ -16,15 +16,25 @@ import tensorflow as tf
 from privacy_callbacks.attacks.attack import Attack, check_name, named_attacks
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.audit_warning import AuditWarning
+from privacy_callbacks.attacks.blind import BlindBaseline
 from privacy_callbacks.attacks.compiled_pass import build_model, check_model
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
+from privacy_callbacks.attacks.verdict import LeakVerdict, check_alpha, leak_verdict
 
 from .after_the_fact import audit_set_for
 from .auditing import Audit, Auditor, ShadowAnswers, shadow_attacks
 from .course import BEFORE_TRAINING, Course
-from .fit_doubts import FitCall, current_fit, doubts_about_members, readers_of_nothing, readers_placed_too_early
+from .fit_doubts import (
+    FitCall,
+    altering_data,
+    current_fit,
+    deciding_by_nonmembers,
+    doubts_about_members,
+    readers_of_nothing,
+    readers_placed_too_early,
+)
 from .lockstep import Lockstep
 from .null_check import null_check
 from .publisher import Publisher
@@ -81,6 +91,10 @@ class MIACallback(keras.callbacks.Callback):
       output: of a model with several outputs the name or number of the one to audit, by all signals that fit it; default:
         the weighted sum of their losses, which training minimises.
       batch_size: the most records in one forward pass; default: about a thousand, fewer where memory asks for it.
+      blind_baseline: whether to see, before training, how well a classifier without any model tells the sides apart.
+      alpha: the error that `verdict` may have, over all epochs and attacks.
+      log_records: so many of the members most at risk are listed in TensorBoard after training, by id, label and scores.
+        Otherwise nothing that is written names a record; what a record holds is never written.
     Attributes:
       reports: one `LeakageReport` per audit and attack, oldest first; those of step −1 describe the model before training.
         Each fit starts a new list (and a new course of losses for `records`), so keep what you need of the one before.
@@ -109,6 +123,9 @@ class MIACallback(keras.callbacks.Callback):
         loss: Any = None,
         output: str | int | None = None,
         batch_size: int | None = None,
+        blind_baseline: bool = True,
+        alpha: float = 0.05,
+        log_records: int = 0,
     ) -> None:
         super().__init__()
         if every != "train_end":
@@ -135,6 +152,9 @@ class MIACallback(keras.callbacks.Callback):
         self._log_dir = None if log_dir is None else os.fspath(log_dir)
         self._seed = _whole_number("seed", seed, "that decides the sample, at least 0", least=0)
         self._loss, self._batch_size, self._output = loss, batch_size, output
+        self._blind_baseline = bool(blind_baseline)
+        self._alpha = check_alpha(alpha)
+        self._log_records = _whole_number("log_records", log_records, "of records, at least 0", least=0)
         self.audit_set: AuditSet | None = self._draw() if isinstance(members, AuditSet) else None
         self._auditor: Auditor | None = None
         self._publisher: Publisher | None = None
@@ -145,6 +165,7 @@ class MIACallback(keras.callbacks.Callback):
         self._epoch: int | None = None
         self._scheduled_epoch: int | None = None
         self._lockstep: Lockstep | None = None
+        self._void: str | None = None
         self._known_to_fail: set[str] = set()
         self._taken_keys: set[str] = set()
 
@@ -165,6 +186,9 @@ class MIACallback(keras.callbacks.Callback):
             loss=self._loss,
             output=self._output,
             batch_size=self._batch_size,
+            blind_baseline=self._blind_baseline,
+            alpha=self._alpha,
+            log_records=self._log_records,
         )
 
     # Keras' hooks: when.
@@ -192,9 +216,12 @@ class MIACallback(keras.callbacks.Callback):
             self._seed,
             with_shadows,
             self._output,
+            self._blind_baseline,
         )
-        self._auditor = auditor
+        self._auditor, self._void = auditor, auditor.experiment.void
         auditor.warnings += doubts_about_members(self.audit_set.available[0], (self.params or {}).get("steps"), fit)
+        auditor.warnings += deciding_by_nonmembers(self.audit_set, fit)
+        auditor.remarks += altering_data(self.audit_set, fit)
         if self._shadow_models is not None:
             self._lockstep = self._new_lockstep(self._shadow_models, fit)
             auditor.warnings += self._lockstep.warnings
@@ -240,6 +267,10 @@ class MIACallback(keras.callbacks.Callback):
                 if self._epoch is not None:
                     newest = self._audit_after_training(self._epoch)
                     self._publisher.text(newest.reports[0], "after_training", self._epoch)
+                    self._publisher.lines(str(self.verdict), "verdict", self._epoch)
+                    if self._log_records and newest.scores:
+                        risky = self.records().head(self._log_records).to_string(index=False)
+                        self._publisher.lines(risky, "records_at_risk", self._epoch)
         finally:
             self._publisher.close()
             if self._lockstep is not None:
@@ -275,6 +306,20 @@ class MIACallback(keras.callbacks.Callback):
         """
         answers = {} if self._lockstep is None else self._lockstep.answers
         return {step: next(iter(several.values())) for step, several in answers.items() if several}
+
+    @property
+    def verdict(self) -> LeakVerdict:
+        """Has a leak been detected, from which epoch on, by which attack? Wrong with probability `alpha` over the whole fit.
+
+        Every audited epoch is a further look, and every attack a further chance to be wrong: see `leak_verdict`. It says
+        nothing (`void`) where the sides differ without any training.
+        """
+        return leak_verdict(self.reports, self._alpha, self._void)
+
+    @property
+    def blind_baseline(self) -> BlindBaseline | None:
+        """What a classifier without any model tells; None before the first fit, if not wanted, or with too few records."""
+        return None if self._auditor is None else self._auditor.experiment.blind_baseline
 
     def records(self) -> pd.DataFrame:
         """The audited records as a table: members first, most at risk on top, then non-members.
@@ -358,6 +403,7 @@ class MIACallback(keras.callbacks.Callback):
         if alarm is not None:
             self._warn(alarm)
             self._auditor.warnings.append(alarm)
+            self._void = self._void or alarm
             audit = self._run(BEFORE_TRAINING)
         self._course.keep(audit)
         self._publisher.text(audit.reports[0], "before_training", 0)

@@ -8,10 +8,10 @@ from typing import Any
 from privacy_callbacks.attacks.estimate import Estimate
 from privacy_callbacks.attacks.report import LeakageReport, low_fpr_name
 
-from .auditing import HEADLINE_FPR
 from .published import publish, retract
 from .tensorboard_log import TensorBoardLog
 
+HEADLINE_FPR = 0.01
 _HEADLINE_METRICS = ("auc", "advantage", "youden_j", low_fpr_name(HEADLINE_FPR))
 
 
@@ -33,7 +33,7 @@ class Publisher:
         self._keys_of |= {attack: [f"{name}_{attack}_auc"] for attack in attacks[1:]}
         self.keys = [key for keys in self._keys_of.values() for key in keys]
         self.values = dict.fromkeys(self.keys, float("nan")) if carries else {}
-        self._model = model
+        self._model, self._headline = model, attacks[0]
         self._log = None if log_dir is None else TensorBoardLog(log_dir, name)
         retract(model, self.keys)
 
@@ -65,6 +65,12 @@ class Publisher:
         """A report's table, in TensorBoard alone."""
         if self._log is not None:
             self._log.text(report, tag, step)
+            self._log.flush()
+
+    def lines(self, text: str, tag: str, step: int) -> None:
+        """Lines of text in the headline attack's run, in TensorBoard alone."""
+        if self._log is not None:
+            self._log.lines(text, self._headline, tag, step)
             self._log.flush()
 
     def close(self) -> None:

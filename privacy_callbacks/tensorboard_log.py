@@ -38,8 +38,12 @@ class TensorBoardLog:
 
     def text(self, report: LeakageReport, tag: str, step: int) -> None:
         """A report's table, under Text."""
-        table = "\n".join(f"    {line}" for line in report.summary().split("\n"))
-        with self._writer(report.attack).as_default(step), tf.summary.record_if(True):
+        self.lines(report.summary(), report.attack, tag, step)
+
+    def lines(self, text: str, attack: str, tag: str, step: int) -> None:
+        """Lines of text as they are, in an attack's run."""
+        table = "\n".join(f"    {line}" for line in text.split("\n"))
+        with self._writer(attack).as_default(step), tf.summary.record_if(True):
             tf.summary.text(f"{self._name}/{tag}", table)
 
     def flush(self) -> None:

@@ -1,6 +1,7 @@
 """However a model is fitted: the callback changes no bit, traces the model twice, and reports what the model does."""
 
 import random
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -22,7 +23,7 @@ EPOCHS = 3
 class Watched(MIACallback):
     """Remembers every callback that saw a training end: tuners make copies."""
 
-    seen: list = []
+    seen: ClassVar[list] = []
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)

@@ -1,0 +1,113 @@
+"""Is there a leak? One answer over many looks and several attacks, wrong with a stated probability."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from .report import LeakageReport
+
+
+@dataclass(frozen=True)
+class LeakVerdict:
+    """What all audits of one training together say.
+
+    Attributes:
+      detected: attack (with its slice, where that is not the whole) -> the step of the audit that first detected a leak by it.
+      looks: how many audits were judged.
+      attacks: how many attacks (and slices) the widest of them had.
+      alpha: the probability of a detection anywhere, if members and non-members are alike to every attack.
+      void: why nothing can be said, or None.
+    """
+
+    detected: Mapping[str, int]
+    looks: int
+    attacks: int
+    alpha: float
+    void: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.detected)
+
+    def __str__(self) -> str:
+        if self.void is not None:
+            return f"leak not judged: {self.void}"
+        within = (
+            f"error {100 * self.alpha:g} % over {self.looks:,} audit{'s' * (self.looks != 1)} by {self.attacks} "
+            f"attack{'s' * (self.attacks != 1)}"
+        )
+        if not self.detected:
+            return f"no leak detected ({within}); these attacks not finding one is no proof that there is none"
+        found = ", ".join(f"{name} from epoch {step + 1} on" for name, step in self.detected.items())
+        return f"leak detected: {found} ({within})"
+
+
+def leak_verdict(reports: Iterable[LeakageReport], alpha: float = 0.05, void: str | None = None) -> LeakVerdict:
+    """Judges the audits of one training, oldest first.
+
+    The t-th audit may err with probability 6α/(π²t²), which sums to α however many there are, and Holm's procedure divides
+    it among the attacks of that audit: whatever depends on what, the verdict "leak" comes about with probability α at most
+    if no attack's scores tell members from non-members. What an audit has detected stays detected.
+
+    Args:
+      reports: as in `MIACallback.reports`. Those before training (step −1) and outside of any epoch (step None) are left out;
+        one that failed counts among the attacks that could have alarmed.
+      alpha: the error allowed, in (0, 1).
+      void: a reason to say nothing, such as sides that differ without any model.
+    Raises:
+      ValueError: if alpha lies outside (0, 1).
+    Source: Holm 1979; the spending of α is formulas of Lan & DeMets 1983 in their simplest, dependence-free form.
+    """
+    check_alpha(alpha)
+    audits = _by_audit(report for report in reports if report.step is not None and report.step >= 0)
+    detected: dict[str, int] = {}
+    for look, audit in enumerate(audits, start=1):
+        p_values = [1.0 if report.p_value is None else report.p_value for report in audit]
+        rejected = holm(p_values, 6 * alpha / (np.pi * look) ** 2)
+        for report, leaks in zip(audit, rejected, strict=True):
+            if leaks and void is None:
+                detected.setdefault(_name(report), int(report.step or 0))
+    widest = max((len(audit) for audit in audits), default=0)
+    return LeakVerdict(MappingProxyType(detected), len(audits), widest, alpha, void)
+
+
+def check_alpha(alpha: float) -> float:
+    """Returns `alpha` if it is an error that can be allowed.
+
+    Raises:
+      ValueError: if it does not lie strictly between 0 and 1.
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha is {alpha!r}; give the error allowed, between 0 and 1, such as 0.05.")
+    return float(alpha)
+
+
+def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
+    """Which hypotheses Holm's step-down procedure rejects, with probability `alpha` at most for any true one.
+
+    Source: Holm 1979.
+    """
+    rejected = [False] * len(p_values)
+    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
+        if p_values[index] > alpha / (len(p_values) - rank):
+            break
+        rejected[index] = True
+    return rejected
+
+
+def _by_audit(reports: Iterable[LeakageReport]) -> list[list[LeakageReport]]:
+    """One list an audit: a new one begins with another step, or where an attack speaks again."""
+    audits: list[list[LeakageReport]] = []
+    for report in reports:
+        again = audits and (audits[-1][0].step != report.step or _name(report) in map(_name, audits[-1]))
+        if not audits or again:
+            audits.append([])
+        audits[-1].append(report)
+    return audits
+
+
+def _name(report: LeakageReport) -> str:
+    return report.attack if report.slice == "entire" else f"{report.attack} on {report.slice}"
