@@ -65,7 +65,7 @@ def pool_of(audit_set: AuditSet, given: Any = None, seed: int = 0) -> ShadowPool
         return _given_pool(audit_set, asked, _everything(open_source(given, "pool")), seed)
     sides = [_everything(source) for source in audit_set.sources]
     sizes = tuple(len(side) for side in sides)
-    records = Records(*joined([side[:2] for side in sides]))
+    records = Records(*joined(_alike_weighed(sides)))
     audited = audit_set.positions + np.where(audit_set.is_member, 0, sizes[0])
     same = sizes == audit_set.available
     if not same or (record_hashes(records.take(audited)[:2]) != record_hashes(asked[:2])).any():
@@ -140,6 +140,12 @@ def _everything(source: RecordSource) -> Records:
     if source.arrays is not None:
         return source.arrays
     return Records(*joined([tuple(batch) for batch in untouched(source)]))
+
+
+def _alike_weighed(sides: list[Records]) -> list[tuple[Any, ...]]:
+    """The sides with their sample weights if both have them, and without otherwise."""
+    weighed = [bool(tf.nest.flatten(side.weights)) for side in sides]
+    return [tuple(side) if all(weighed) else tuple(side[:2]) for side in sides]
 
 
 def _as_large_as_twice(keep: NDArray[np.bool_], audited: NDArray[np.int64], most: int, seed: int) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ class TrainingData:
 
     Attributes:
       x, y: a nest of tensors [p, ...].
-      weights: float[p], from class weights; None = all alike.
+      weights: sample weights as a nest of tensors [p, ...], or float[p] from class weights; None = all alike.
       augment: a Keras layer (each shadow model gets a copy with a seed of its own), or a function (x, seed) -> x of a batch of
         inputs and an int32[2] seed for `tf.random.stateless_*`; None = none.
       batch_size: records in a training step.
@@ -46,7 +46,13 @@ class TrainingData:
         x, y = resident(records[:2])
         if augment is not None:
             _check_augmentation(augment, x)
-        weights = None if class_weight is None else tf.constant(_weights(records.y, class_weight))
+        weights = resident(records.weights) if tf.nest.flatten(records.weights) else None
+        if class_weight is not None and weights is not None:
+            raise ValueError(
+                "there are class weights and sample weights, which fit does not take together; give one of them."
+            )
+        if class_weight is not None:
+            weights = tf.constant(_weights(records.y, class_weight))
         return cls(x, y, weights, augment, batch_size)
 
     @property
@@ -56,8 +62,9 @@ class TrainingData:
 
     def batch(self, rows: Any) -> tuple[Any, Any, Any]:
         """x, y and weights (or None) of these records."""
-        x, y = tf.nest.map_structure(lambda leaf: tf.gather(leaf, rows), (self.x, self.y))
-        return x, y, None if self.weights is None else tf.gather(self.weights, rows)
+        held = (self.x, self.y) if self.weights is None else (self.x, self.y, self.weights)
+        found = tf.nest.map_structure(lambda leaf: tf.gather(leaf, rows), held)
+        return (*found, None) if self.weights is None else found
 
 
 class Augmentation:

@@ -72,11 +72,13 @@ def batch_size_of(fit: FitCall) -> int | None:
     return None
 
 
-def weights_records(fit: FitCall) -> bool:
-    """True if fit is given a weight a record, beside the data or within it."""
+def weights_records(fit: FitCall) -> bool | None:
+    """True if fit is given a weight a record (or a position), beside the data or within it; None if that cannot be seen."""
     data = fit.arguments.get("x")
     if fit.arguments.get("sample_weight") is not None:
         return True
+    if data is None or isinstance(data, keras.utils.PyDataset) or hasattr(data, "__next__"):
+        return None
     return isinstance(data, tf.data.Dataset) and isinstance(data.element_spec, tuple) and len(data.element_spec) == 3
 
 

@@ -8,15 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.epoch_bar import EpochBar
 from privacy_callbacks.attacks.fleet import Fleet
 from privacy_callbacks.attacks.fleet_training import failure_sentences, prepare
+from privacy_callbacks.attacks.record_arrays import Records
 from privacy_callbacks.attacks.shadow_engine import finalizes, learning_rate_variable
 from privacy_callbacks.attacks.shadow_models import ShadowModels
-from privacy_callbacks.attacks.shadow_pool import pool_of
+from privacy_callbacks.attacks.shadow_pool import ShadowPool, pool_of
 
 from .auditing import Auditor, ShadowAnswers
 from .fit_doubts import FitCall, batch_size_of, weights_records
@@ -64,13 +66,14 @@ class Lockstep:
     ) -> None:
         members, steps = audit_set.available[0], params.get("steps")
         size, guessed = _batch_size(plan, members, steps, fit)
-        plan, from_fit = _as_fit_trains(plan, fit)
+        plan = _as_fit_trains(plan, fit)
         share = _share_of_a_pass(members, steps, size, fit)
+        pool, from_weights = _weighed_as_fit_weighs(pool_of(audit_set, plan.pool, plan.seed), fit)
         prepared = prepare(
             plan,
             model,
             audit_set,
-            pool_of(audit_set, plan.pool, plan.seed),
+            pool,
             batch_size=size,
             epochs=(plan.epochs if plan.schedule == "train_end" else None) or params.get("epochs"),
             share=share,
@@ -99,7 +102,7 @@ class Lockstep:
         self.warnings = [
             *prepared.warnings,
             *guessed,
-            *from_fit,
+            *from_weights,
             *before,
             *_schedule_warning(model, prepared.fleet, members, share, size),
         ]
@@ -252,15 +255,25 @@ def inferred_batch_size(num_records: int, steps: int | None) -> int | None:
     return None
 
 
-def _as_fit_trains(plan: ShadowModels, fit: FitCall) -> tuple[ShadowModels, list[str]]:
-    """Takes over what `fit` was given, where it can be seen, and says so."""
-    sentences = []
+def _as_fit_trains(plan: ShadowModels, fit: FitCall) -> ShadowModels:
+    """Takes over the class weights that `fit` was given, where they can be seen."""
     weights = fit.arguments.get("class_weight")
     if weights is not None and plan.class_weight is None:
-        plan = replace(plan, class_weight=dict(weights))
-    if weights_records(fit):
-        sentences.append("fit weights records (sample_weight); shadow models are trained with all records alike.")
-    return plan, sentences
+        return replace(plan, class_weight=dict(weights))
+    return plan
+
+
+def _weighed_as_fit_weighs(pool: ShadowPool, fit: FitCall) -> tuple[ShadowPool, list[str]]:
+    """The pool with sample weights if `fit` has them, too, and a sentence if only `fit` has."""
+    known = bool(tf.nest.flatten(pool.records.weights))
+    if weights_records(fit) and not known:
+        return pool, [
+            "fit weights records (sample_weight), and shadow models are trained with all records alike: give members and "
+            "nonmembers with their weights, (x, y, sample_weight)."
+        ]
+    if known and weights_records(fit) is False:
+        return replace(pool, records=Records(pool.records.x, pool.records.y)), []
+    return pool, []
 
 
 def _share_of_a_pass(members: int, steps: int | None, batch_size: int, fit: FitCall) -> float:

@@ -1,6 +1,7 @@
 """One row a head: the signals equal a NumPy computation from what the model predicts, whatever the label shape."""
 
 import functools
+import warnings
 
 import keras
 import numpy as np
@@ -335,6 +336,7 @@ REFUSALS = {
         "not compiled with a loss",
     ),
     "no model": (lambda: "model", TARGET, "need a keras.Model"),
+    "tf_keras": (lambda: _old_keras(), TARGET, r"is a tf_keras\..*Sequential; audits need a keras.Model of Keras 3"),
     "no weights": (lambda: keras.Sequential([keras.layers.Dense(1)]), TARGET, "no weights yet"),
     "own variables": (lambda: _counting(), TARGET, r"writes tf.Variables when it is called \(.*AssignAdd"),
     "own __call__": (lambda: model(1, None, Calling()), TARGET, "overrides __call__ and not call"),
@@ -382,6 +384,13 @@ def _counting():
     built(X[:1])
     built.compile(loss="mse")
     return built
+
+
+def _old_keras():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import tf_keras
+    return tf_keras.Sequential([tf_keras.layers.Dense(1)])
 
 
 def _six_inputs():

@@ -267,6 +267,28 @@ def test_sample_weights_of_fit_are_warned_of(noise):
         memoriser().fit(x, y, batch_size=20, sample_weight=np.ones(100), verbose=0, callbacks=[mia])
 
 
+@pytest.mark.filterwarnings("ignore:.*have sample weight 0:UserWarning")
+@pytest.mark.parametrize("form", ["arrays", "data set"])
+def test_sample_weights_that_members_bring_along_are_those_of_shadow_models(noise, form):
+    """Weights of 0 for two classes: shadow models learn the third, as the target does."""
+    (x, y), (x_out, y_out) = noise
+    weights, weights_out = [(labels == 0).astype("float32") for labels in (y, y_out)]
+    sides = (x, y, weights), (x_out, y_out, weights_out)
+    found = {}
+    for weighed in (True, False):
+        mia = MIACallback(*sides, attacks=[LiRA()], shadow_models=plan())
+        own = weights if weighed else None
+        given = {"x": x, "y": y, "sample_weight": own, "batch_size": 20}
+        if form == "data set":
+            data = tf.data.Dataset.from_tensor_slices((x, y, own) if weighed else (x, y))
+            given = {"x": data.batch(20)}
+        memoriser().fit(**given, epochs=12, verbose=0, callbacks=[mia])
+        confidence = mia.shadow_signals[11]["scaled_logit"][..., 0]
+        found[weighed] = [float(confidence[:, mia._auditor.labels == k].mean()) for k in (0, 1)]
+    assert found[True][0] > 2 + found[True][1]  # class 0 alone is learned
+    assert abs(found[False][0] - found[False][1]) < 2
+
+
 @pytest.mark.filterwarnings("default:.*each shadow model trains on:UserWarning")
 def test_training_sets_of_another_size_are_said(noise):
     (x, y), (x_out, y_out) = noise
@@ -418,6 +440,7 @@ def test_a_diverged_shadow_model_is_named_in_the_report_and_the_rest_go_on(noise
     assert not mia.report.failed
 
 
+@pytest.mark.filterwarnings("ignore:.*EarlyStopping .by val_loss. decides on:UserWarning")
 def test_restored_weights_are_compared_with_the_shadow_models_of_their_epoch(noise):
     (x, y), nonmembers = noise
     best = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
