@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .attack import Signals
-from .compiled_pass import SignalPass, build_model, check_model
+from .compiled_pass import SignalPass
+from .model_checks import build_model, check_model
 from .record_arrays import Records, resident
 from .shadow_pool import pool_from_records
 
@@ -37,7 +38,8 @@ def resident_records(records: Records, population: Any = None) -> AllRecords:
         if not isinstance(population, (tuple, list)) or len(population) != 2:
             raise TypeError(f"population is a {type(population).__name__}; give (x, y) arrays.")
         further = Records(*resident(tuple(pool_from_records(*population).records)))
-    return AllRecords(*resident(tuple(records)), further)
+    x, y, weights = resident(tuple(records))
+    return AllRecords(x, y, weights, further)
 
 
 def signals_of(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -14,9 +13,10 @@ from .attack import Signals
 from .graph_loop import stacked
 from .graph_reading import largest_tensor_bytes, written_variables
 from .model_call import ModelCall
+from .model_checks import check_model
 from .output_reading import OutputReading
 from .over_replicas import replicas_of, share_size, spread
-from .record_arrays import Records, rows_of, spec_of, symbolic
+from .record_arrays import Records, rows_of, spec_of
 
 # From about a thousand records a chunk on a forward pass gets no faster (CPU); larger chunks only cost memory.
 _RECORDS_PER_CHUNK = 1_000
@@ -260,42 +260,6 @@ def _altered(query: Callable[[Any], Any], x: Any) -> Any:
                 f"a query makes inputs of shape {wanted.shape} into {given.shape}; it must keep records and their shape."
             )
     return altered
-
-
-def check_model(model: Any) -> None:
-    """Refuses what is not a Keras 3 model on TensorFlow.
-
-    Raises:
-      TypeError: saying what came and what to do.
-    """
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            f"the model is a {type(model).__module__}.{type(model).__name__}; "
-            "audits need a keras.Model of Keras 3 (not tf_keras)."
-        )
-    if keras.config.backend() != "tensorflow":
-        raise TypeError(f"Keras runs on {keras.config.backend()!r}; audits need the backend 'tensorflow'.")
-
-
-def build_model(model: Any, x: Any) -> None:
-    """Gives a model that has not been called yet its weights, the very ones that its first call in `fit` would make.
-
-    The call is symbolic: nothing runs, and no random layer advances its seed.
-
-    Args:
-      model: a Keras model.
-      x: a nest of tensors [n, ...] such as it takes.
-    Raises:
-      ValueError: if it cannot be called on them.
-    """
-    if model.built:
-        return
-    try:
-        model(symbolic(x))
-    except Exception as reason:
-        raise ValueError(
-            f"the model has no weights yet and cannot be called on the audited records: {type(reason).__name__}: {reason}"
-        ) from reason
 
 
 def _in_a_row(parts: NDArray[np.float64], count: int) -> NDArray[np.float64]:

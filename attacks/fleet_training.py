@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled_pass import AskedRecords, check_model
+from .compiled_pass import AskedRecords
 from .engine_choice import EngineChoice, choose_engine
 from .fleet import Fleet
 from .fresh_model import FreshModels, not_as_made
+from .model_checks import check_model
 from .shadow_models import ShadowModels
 from .shadow_pool import ShadowPool
 from .training_data import TrainingData

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .compiled_pass import build_model
+from .model_checks import build_model
 from .record_arrays import symbolic
 from .seeded_stream import seeded_stream
 

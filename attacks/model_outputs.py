@@ -30,9 +30,8 @@ class OutputPart(NamedTuple):
 
 def picked(nest: Any, place: str | int | None) -> Any:
     """One leaf of a nest of outputs, labels or weights; of one that is no nest, that."""
-    if place is None or not isinstance(nest, (dict, list, tuple)) or not nest:
-        return nest
-    return nest[place]
+    several = isinstance(nest, (dict, list, tuple)) and len(nest) > 0
+    return nest if place is None or not several else nest[place]
 
 
 def parts_of(model: Any, outputs: Any, y: Any, loss: Any = None, output: str | int | None = None) -> list[OutputPart]:

@@ -17,8 +17,8 @@ WORTH_SPREADING = 20_000
 def replicas_of(model: Any, count: int) -> Any | None:
     """The model's strategy, if so many records are worth spreading over its replicas."""
     strategy = getattr(model, "distribute_strategy", None)
-    spreads = strategy is not None and strategy.num_replicas_in_sync > 1
-    return strategy if spreads and count >= max(WORTH_SPREADING, strategy.num_replicas_in_sync) else None
+    replicas = 1 if strategy is None else strategy.num_replicas_in_sync
+    return strategy if replicas > 1 and count >= max(WORTH_SPREADING, replicas) else None
 
 
 def spread(

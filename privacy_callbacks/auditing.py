@@ -18,6 +18,7 @@ from privacy_callbacks.attacks.lira import LiRA
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.rmia import RMIA
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
+from privacy_callbacks.attacks.summed_head import SummedHead
 from privacy_callbacks.attacks.threshold import Threshold
 
 from .experiment import look_at
@@ -265,7 +266,7 @@ class Auditor:
         return {queries: self._pass.population_signals(names, queries) for queries, names in wanted.items()}
 
 
-def _refuse_unfit(attacks: Mapping[str, Attack], head: Head) -> None:
+def _refuse_unfit(attacks: Mapping[str, Attack], head: Head | SummedHead) -> None:
     for name, attack in attacks.items():
         unfit = [signal for signal in attack.signals if signal not in head.signals]
         if unfit:

@@ -131,7 +131,8 @@ def _shared_nonmembers(audit_set: AuditSet, held_out: Any) -> int:
     if not isinstance(held_out, (tuple, list)) or len(held_out) not in (2, 3):
         return 0
     try:
-        known = records_from(*tf.nest.map_structure(_as_array, tuple(held_out[:2])), None, "validation_data")
+        x, y = tf.nest.map_structure(_as_array, tuple(held_out[:2]))
+        known = records_from(x, y, None, "validation_data")
         rows = np.flatnonzero(~audit_set.is_member)
         asked = Records(*as_arrays((audit_set.x, audit_set.y))).take(rows)
         return int(np.count_nonzero(matching_rows(asked, known) >= 0))

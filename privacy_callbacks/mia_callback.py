@@ -17,7 +17,7 @@ from privacy_callbacks.attacks.attack import Attack, check_name, named_attacks
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.audit_warning import AuditWarning
 from privacy_callbacks.attacks.blind import BlindBaseline
-from privacy_callbacks.attacks.compiled_pass import build_model, check_model
+from privacy_callbacks.attacks.model_checks import build_model, check_model
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
