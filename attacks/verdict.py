@@ -16,14 +16,15 @@ class LeakVerdict:
     """What all audits of one training together say.
 
     Attributes:
-      detected: attack (with its slice, where that is not the whole) -> the step of the audit that first detected a leak by it.
+      detected: attack (with its slice, where that is not the whole) -> the step of the audit that first detected a leak by it
+        (None for one at no epoch's end).
       looks: how many audits were judged.
       attacks: how many attacks (and slices) the widest of them had.
       alpha: the probability of a detection anywhere, if members and non-members are alike to every attack.
       void: why nothing can be said, or None.
     """
 
-    detected: Mapping[str, int]
+    detected: Mapping[str, int | None]
     looks: int
     attacks: int
     alpha: float
@@ -35,13 +36,16 @@ class LeakVerdict:
     def __str__(self) -> str:
         if self.void is not None:
             return f"leak not judged: {self.void}"
+        if not self.looks:
+            return "leak not judged: there is no audit of trained weights yet"
         within = (
             f"error {100 * self.alpha:g} % over {self.looks:,} audit{'s' * (self.looks != 1)} by {self.attacks} "
             f"attack{'s' * (self.attacks != 1)}"
         )
         if not self.detected:
             return f"no leak detected ({within}); these attacks not finding one is no proof that there is none"
-        found = ", ".join(f"{name} from epoch {step + 1} on" for name, step in self.detected.items())
+        since = {name: "" if step is None else f" from epoch {step + 1} on" for name, step in self.detected.items()}
+        found = ", ".join(name + moment for name, moment in since.items())
         return f"leak detected: {found} ({within})"
 
 
@@ -53,8 +57,8 @@ def leak_verdict(reports: Iterable[LeakageReport], alpha: float = 0.05, void: st
     if no attack's scores tell members from non-members. What an audit has detected stays detected.
 
     Args:
-      reports: as in `MIACallback.reports`. Those before training (step −1) and outside of any epoch (step None) are left out;
-        one that failed counts among the attacks that could have alarmed.
+      reports: as in `MIACallback.reports`, or what `audit` returned. Those before training (step −1) are left out; one that
+        failed counts among the attacks that could have alarmed.
       alpha: the error allowed, in (0, 1).
       void: a reason to say nothing, such as sides that differ without any model.
     Raises:
@@ -62,14 +66,14 @@ def leak_verdict(reports: Iterable[LeakageReport], alpha: float = 0.05, void: st
     Source: Holm 1979; the spending of α is formulas of Lan & DeMets 1983 in their simplest, dependence-free form.
     """
     check_alpha(alpha)
-    audits = _by_audit(report for report in reports if report.step is not None and report.step >= 0)
-    detected: dict[str, int] = {}
+    audits = _by_audit(report for report in reports if report.step != -1)
+    detected: dict[str, int | None] = {}
     for look, audit in enumerate(audits, start=1):
         p_values = [1.0 if report.p_value is None else report.p_value for report in audit]
         rejected = holm(p_values, 6 * alpha / (np.pi * look) ** 2)
         for report, leaks in zip(audit, rejected, strict=True):
             if leaks and void is None:
-                detected.setdefault(_name(report), int(report.step or 0))
+                detected.setdefault(_name(report), report.step)
     widest = max((len(audit) for audit in audits), default=0)
     return LeakVerdict(MappingProxyType(detected), len(audits), widest, alpha, void)
 

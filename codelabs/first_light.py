@@ -117,7 +117,7 @@ if __name__ == "__main__":
         *members, validation_data=nonmembers, epochs=EPOCHS, batch_size=64, verbose=0, callbacks=[mia, Table(), board]
     )
 
-    print(f"\n{mia.report.summary()}\n")
+    print(f"\n{mia.report.summary()}\n\n{mia.verdict}\n")
     riskiest = mia.records().head(50)["id"]
     share = np.mean(labels[riskiest] != digits[riskiest])
     print(f"Of the 50 members most at risk {100 * share:.0f} % are mislabelled (of all members {100 * FLIPPED:.0f} %).")

@@ -76,6 +76,7 @@ class Auditor:
         model: Any,
         audit_set: AuditSet,
         attacks: Sequence[Attack] | Attack | None = None,
+        *,
         loss: Any = None,
         batch_size: int | None = None,
         seed: int = 0,

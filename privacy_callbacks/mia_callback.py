@@ -206,17 +206,16 @@ class MIACallback(keras.callbacks.Callback):
         if self.audit_set is None:
             self.audit_set = self._draw()
         build_model(self.model, self.audit_set.x)
-        with_shadows = self._shadow_models is not None
         auditor = Auditor(
             self.model,
             self.audit_set,
             self._attacks,
-            self._loss,
-            self._batch_size,
-            self._seed,
-            with_shadows,
-            self._output,
-            self._blind_baseline,
+            loss=self._loss,
+            batch_size=self._batch_size,
+            seed=self._seed,
+            with_shadows=self._shadow_models is not None,
+            output=self._output,
+            blind_baseline=self._blind_baseline,
         )
         self._auditor, self._void = auditor, auditor.experiment.void
         auditor.warnings += doubts_about_members(self.audit_set.available[0], (self.params or {}).get("steps"), fit)

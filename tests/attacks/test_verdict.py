@@ -1,6 +1,7 @@
 """P-values hold their level, Holm's procedure and the spending of α hold theirs, and a verdict says what it means."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,12 +106,17 @@ def test_the_first_epoch_of_a_leak_is_named_and_stays():
     )
 
 
+def test_an_audit_after_the_fact_is_one_look():
+    outside = [replace(report, step=None) for report in reports(0, leak=1.0)]
+    assert str(leak_verdict(outside)) == "leak detected: loss, entropy (error 5 % over 1 audit by 2 attacks)"
+
+
+def test_without_an_audit_nothing_is_judged():
+    assert str(leak_verdict(reports(-1, leak=3.0))) == "leak not judged: there is no audit of trained weights yet"
+
+
 def test_what_is_no_look_at_training_is_left_out():
-    before, outside = (
-        reports(-1, leak=3.0),
-        [LeakageReport.from_scores([2, 3, 4, 0, 0, 1], [1, 1, 1, 0, 0, 0], step=None)],
-    )
-    verdict = leak_verdict([*before, *reports(0, 0.0), *outside])
+    verdict = leak_verdict([*reports(-1, leak=3.0), *reports(0, 0.0)])
     assert (bool(verdict), verdict.looks, verdict.attacks) == (False, 1, 2)
     assert "no leak detected (error 5 % over 1 audit by 2 attacks)" in str(verdict)
     assert "no proof" in str(verdict)
@@ -141,8 +147,6 @@ def test_later_looks_must_be_surer():
     alpha = leak.p_value * 1.01 * np.pi**2 / 6
     dull = [report for step in range(3) for report in reports(step, 0.0, attacks=("loss",), seed=11)]
     assert leak_verdict([leak], alpha)
-    from dataclasses import replace
-
     assert not leak_verdict([*dull, replace(leak, step=3)], alpha)
 
 
