@@ -11,6 +11,7 @@ from scipy import special
 from .roc import RocCurve
 
 _ENUMERATED = 14  # records, in 16,384 ways
+_FEW_SCORES = 1_000
 
 
 def p_value(roc: RocCurve) -> float:
@@ -23,21 +24,45 @@ def p_value(roc: RocCurve) -> float:
 
     Source: Mann & Whitney 1947; Lehmann 1975 (ties).
     """
-    per_score = roc.members_per_score + roc.nonmembers_per_score
-    members, total = roc.num_members, int(per_score.sum())
-    # Twice the middle rank of each score, from the lowest.
-    doubled_rank = 2 * (total - np.cumsum(per_score)) + per_score + 1
-    found = int(np.sum(roc.members_per_score * doubled_rank))
-    largest = int(np.argmax(per_score))
-    others = total - int(per_score[largest])
+    members, total = roc.num_members, roc.num_members + roc.num_nonmembers
+    found, squares, tie, tied_rank, step = 0, 0.0, 0, 0, total
+    for tp, fp in roc.pieces():
+        reached = tp + fp
+        size, rank = np.diff(reached), total - reached[:-1] - reached[1:]
+        found += int(np.sum(np.diff(tp) * rank))
+        squares += float(np.sum(size * rank.astype(np.float64) ** 2))
+        largest = int(np.argmax(size))
+        if size[largest] > tie:
+            tie, tied_rank = int(size[largest]), int(rank[largest])
+        if len(rank) > 1:
+            step = min(step, int(np.min(-np.diff(rank))))  # two records of neighbouring scores change places
+    others = total - tie
     taken = _likely(others, total, members)
     chances = np.exp(
         _log_choose(others, taken) + _log_choose(total - others, members - taken) - _log_choose(total, members)
     )
-    needed = found - int(doubled_rank[largest]) * (members - taken)  # by those outside of the tie
-    ranks, counts = np.delete(doubled_rank, largest), np.delete(per_score, largest)
-    exceed = _exact if others <= _ENUMERATED else _approximate
-    return float(min(1.0, np.sum(chances * exceed(ranks, counts, taken, needed))))
+    needed = found - tied_rank * (members - taken)  # by those outside of the tie
+    if roc.thresholds.size <= _FEW_SCORES:
+        ranks = _ranks_outside(roc, tie)
+        step = int(np.min(-np.diff(ranks[0]))) if len(ranks[0]) > 1 else 0
+        if others <= _ENUMERATED:
+            return float(min(1.0, np.sum(chances * _exact(*ranks, taken, needed))))
+    mean = -tie * tied_rank / max(1, others)
+    spread = max(0.0, (squares - tie * float(tied_rank) ** 2) / max(1, others) - mean**2)
+    deviation = np.sqrt(taken * (others - taken) / max(1, others - 1) * spread)
+    beyond = needed - taken * mean
+    with np.errstate(divide="ignore", invalid="ignore"):
+        likely = special.ndtr(-(beyond - step / 2) / deviation)
+    exceeds = np.where(deviation > 0, likely, beyond <= 1e-9 * total)
+    return float(min(1.0, np.sum(chances * exceeds)))
+
+
+def _ranks_outside(roc: RocCurve, tie: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Centred doubled middle ranks of the scores, and how many records hold each, without the largest tie."""
+    reached = roc.true_positives + roc.false_positives
+    size, rank = np.diff(reached), reached[-1] - reached[:-1] - reached[1:]
+    largest = int(np.argmax(size))
+    return np.delete(rank, largest), np.delete(size, largest)
 
 
 def _likely(others: int, total: int, members: int) -> NDArray[np.int64]:
@@ -51,28 +76,11 @@ def _likely(others: int, total: int, members: int) -> NDArray[np.int64]:
 def _exact(
     ranks: NDArray[np.int64], counts: NDArray[np.int64], taken: NDArray[np.int64], needed: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """P[the ranks of `taken` records drawn from these sum up to `needed` or more], by looking at every way to draw."""
+    """P[the ranks of so many records drawn from these sum up to what is needed or more], by looking at every way to draw."""
     each = np.repeat(ranks, counts)
     chosen = (np.arange(2 ** len(each))[:, None] >> np.arange(len(each))) & 1
     size, sums = chosen.sum(axis=1), chosen @ each
     return np.array([np.mean(sums[size == k] >= least) for k, least in zip(taken, needed, strict=True)])
-
-
-def _approximate(
-    ranks: NDArray[np.int64], counts: NDArray[np.int64], taken: NDArray[np.int64], needed: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """As `_exact`, by the normal approximation for a draw without replacement."""
-    total = int(counts.sum())
-    mean = float(np.sum(ranks * counts)) / total
-    spread = float(np.sum((ranks - mean) ** 2 * counts)) / total
-    deviation = np.sqrt(taken * (total - taken) / (total - 1) * spread)
-    # Two records of neighbouring scores change places; ranks descend.
-    step = float(np.min(-np.diff(ranks))) if len(ranks) > 1 else 0.0
-    beyond = needed - taken * mean
-    certain = np.where(beyond > 1e-9 * np.abs(needed), 0.0, 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        likely = special.ndtr(-(beyond - step / 2) / deviation)
-    return np.where(deviation > 0, likely, certain)
 
 
 def _log_choose(among: int, taken: Any) -> Any:

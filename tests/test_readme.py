@@ -19,6 +19,9 @@ def snippets(name):
 @pytest.mark.filterwarnings("ignore:.*even 4 shadow models cost more:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*the target was trained before this fit:UserWarning")  # one model for all snippets
 @pytest.mark.filterwarnings("ignore:mia_auc. no epoch kept:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:.*PrivateCheckpoint .by val_accuracy. decides on:UserWarning"
+)  # few records to share
 def test_the_readme_runs(make_model, blobs, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (x_train, y_train), (x_test, y_test) = blobs
