@@ -87,9 +87,9 @@ def _differ(baseline: BlindBaseline) -> str | None:
     if baseline.auc.low is None or baseline.auc.low <= 0.5:
         return None
     return (
-        f"members and non-members differ without any model: the blind baseline, a classifier that sees inputs and labels alone, "
-        f"reaches AUC {_interval(baseline)}; most telling is {baseline.most_telling}. So much of every number may be that difference and "
-        "no leakage: draw both sides at random from one pool, prepared in the same way."
+        "members and non-members differ without any model: the blind baseline, a classifier that sees inputs and labels alone, "
+        f"reaches AUC {_interval(baseline)}; most telling is {baseline.most_telling}. So much of every number may be that "
+        "difference and no leakage: draw both sides at random from one pool, prepared in the same way."
     )
 
 

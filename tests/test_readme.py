@@ -44,7 +44,7 @@ def test_the_readme_runs(make_model, blobs, tmp_path, monkeypatch, capsys):
     fit = {"verbose": 0, "validation_data": (x_test, y_test)}
     history = names["model"].fit(x_train, y_train, callbacks=names["callbacks"], **fit).history
     history |= names["model"].fit(x_train, y_train, epochs=2, callbacks=[names["mia"]], **fit).history
-    assert {"mia_auc", "mia_loss_auc"} <= set(history)
+    assert {"mia_auc", "mia_entropy_auc"} <= set(history)
 
 
 @pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
