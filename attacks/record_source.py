@@ -93,7 +93,7 @@ def _from_dataset(data: tf.data.Dataset, side: str) -> RecordSource:
             f"{side} is a data set with a random or stateful map ({', '.join(stateful[:3])}): the audit would ask about altered "
             "records, and reading it may change what fit sees. Give the data set as it is before that map."
         )
-    batched = _is_batched(spec[:2])
+    batched = _is_batched(data)
 
     def read() -> Iterator[Records]:
         count = 0
@@ -145,12 +145,23 @@ def _is_py_dataset(data: Any) -> bool:
     return isinstance(data, keras.utils.PyDataset)
 
 
-def _is_batched(spec: Any) -> bool:
-    """True if the elements are batches: all leaves lead with one common axis, of any length or unknown."""
-    shapes = [leaf.shape for leaf in tf.nest.flatten(spec)]
+def _is_batched(data: tf.data.Dataset) -> bool:
+    """True if the elements are batches: all leaves lead with one common axis, and they were put into batches as far as is known.
+
+    A record's own leaves may lead with one axis, too: a sequence and a label for each of its tokens.
+    """
+    shapes = [leaf.shape for leaf in tf.nest.flatten(data.element_spec[:2])]
     if any(shape.rank == 0 for shape in shapes):
         return False
-    return any(shape.rank is None for shape in shapes) or len({shape[0] for shape in shapes}) == 1
+    if not any(shape.rank is None for shape in shapes) and len({shape[0] for shape in shapes}) > 1:
+        return False
+    for source in ancestors(data):
+        kind = type(source).__name__
+        if "Unbatch" in kind or "TensorSlice" in kind:
+            return False
+        if "atch" in kind or "GroupByWindow" in kind:
+            return True
+    return True
 
 
 def ancestors(data: Any) -> list[Any]:

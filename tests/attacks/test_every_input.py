@@ -496,3 +496,16 @@ def test_stateful_layers_start_from_zero_and_keep_their_state(batch):
     fresh = keras.Sequential([keras.Input((5, 1)), layers.Bidirectional(layers.LSTM(3)), layers.Dense(1)])
     fresh.set_weights([np.array(variable) for variable in model.trainable_variables])
     np.testing.assert_allclose(found, -((fresh.predict(X[..., None], verbose=0)[:, 0] - 1) ** 2), atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["records", "batches", "batches taken apart"])
+def test_a_sequence_of_tokens_with_a_label_each_is_no_batch(form):
+    sides = []
+    for tokens in (TOKENS[: N // 2], TOKENS[N // 2 :]):
+        data = tf.data.Dataset.from_tensor_slices((tokens, tokens, (tokens != 0).astype("float32")))
+        if form != "records":
+            data = data.batch(8)
+        sides.append(data.unbatch().prefetch(1) if form == "batches taken apart" else data)
+    audit_set = AuditSet(*sides)
+    assert audit_set.available == (N // 2, N // 2)
+    np.testing.assert_array_equal(audit_set.x, TOKENS)
