@@ -8,15 +8,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from .duplicates import DuplicateWatch
-from .near_duplicates import NearDuplicateWatch
+from .duplicates import DuplicateWatch, record_hashes
+from .near_duplicates import NOTABLE, NearDuplicateWatch, more_than_natural
 from .record_arrays import Records, is_ragged, joined, plain_leaves, resident
-from .record_source import open_source
+from .record_source import RecordSource, open_source
 from .sample_weights import positions_weighed, weightless_members
-from .sampling import Sample, draw
+from .sampling import Sample, draw, untouched
 
-# Of non-members with a near copy in members; below it a note would say nothing.
-_NOTABLE_SHARE = 0.05
+_NATURAL_SHARE = 4
 
 
 class AuditSet:
@@ -94,14 +93,16 @@ class AuditSet:
         self.positions = np.concatenate([member_sample.positions, nonmember_sample.positions])
         self.population_positions = np.empty(0, np.int64)
         self.warnings = (
-            *_duplicate_warning(int(watch.found[kept].sum()), count),
-            *_near_duplicate_warning(near, int((near.found & ~watch.found)[kept].sum()), count),
+            *_duplicate_warning(int(watch.found[kept].sum()), _equal_among_themselves(nonmember_sample.records), count),
         )
-        self.notes = () if self.warnings else _near_duplicate_note(int(near.found[kept].sum()), count)
+        self.notes: tuple[str, ...] = ()
         self.num_members = self.num_nonmembers = count
         self.is_member: NDArray[np.bool_] = np.arange(2 * count) < count
         self.ids = _joined_ids(ids, member_sample, nonmember_sample)
         self.warnings += weightless_members(member_sample.records)
+        copies = int((near.found & ~watch.found)[kept].sum())
+        if copies >= NOTABLE * count:
+            self._judge_near_copies(near, copies, sides[0], member_sample.records, seed)
         samples = positions_weighed(member_sample.records, nonmember_sample.records)
         both = Records(*joined([tuple(sample) for sample in samples]))
         _refuse_nonfinite(both.x, self.is_member, self.positions)
@@ -115,6 +116,20 @@ class AuditSet:
             rows = draw(open_source(population, "population"), size, int(population_seed)).part(0, size)
             _refuse_other_shapes(member_sample.records, rows.records, "population")
             self.population = _as_weighed(rows.records, both)
+
+    def _judge_near_copies(
+        self, near: NearDuplicateWatch, found: int, source: RecordSource, members: Records, seed: int
+    ) -> None:
+        """A warning or a note, after a second look: how many members have a near copy among the members?"""
+        among_themselves = NearDuplicateWatch(plain_leaves(members.x), seed)
+        for batch in untouched(source):
+            among_themselves(plain_leaves(batch.x))
+        natural = int(among_themselves.found.sum())
+        examined = f" (among the first {near.examined:,})" if near.capped else ""
+        if more_than_natural(found, natural, self.num_nonmembers):
+            self.warnings += (_near_duplicate_warning(found, natural, self.num_nonmembers, examined),)
+        else:
+            self.notes += (_near_duplicate_note(found, natural, self.num_nonmembers, examined),)
 
     def __len__(self) -> int:
         return len(self.is_member)
@@ -163,8 +178,9 @@ def _refuse_other_shapes(known: Records, other: Records, side: str) -> None:
             )
 
 
-def _duplicate_warning(found: int, count: int) -> tuple[str, ...]:
-    if not found:
+def _duplicate_warning(found: int, natural: int, count: int) -> tuple[str, ...]:
+    # Where non-members equal each other about as often, records have few possible values, and equality is no copy.
+    if not found or natural >= found / _NATURAL_SHARE:
         return ()
     return (
         f"{found:,} of {count:,} audited non-members equal some record in members, inputs and label. If they are copies, they "
@@ -173,23 +189,25 @@ def _duplicate_warning(found: int, count: int) -> tuple[str, ...]:
     )
 
 
-def _near_duplicate_warning(near: NearDuplicateWatch, found: int, count: int) -> tuple[str, ...]:
-    if not found or not near.excess():
-        return ()
-    examined = f" among the first {near.examined:,} members" if near.capped else ""
+def _equal_among_themselves(records: Records) -> int:
+    """How many of these records equal another one of them."""
+    _, counts = np.unique(record_hashes(records[:2]), return_counts=True)
+    return int(counts[counts > 1].sum())
+
+
+def _near_duplicate_warning(found: int, natural: int, count: int, examined: str) -> str:
     return (
         f"{found:,} of {count:,} audited non-members nearly equal some record in members{examined}: they are closer than a tenth "
-        f"of the usual distance, where chance explains about {near.natural:,.0f}. The model was trained on something almost like "
-        "them, which pulls every number towards «no leakage»: remove them, or split by source before making copies.",
+        f"of the usual distance, while {natural:,} of {count:,} members are as close to another member. The model was trained on "
+        "something almost like them, which pulls every number towards «no leakage»: remove them, or split before making copies."
     )
 
 
-def _near_duplicate_note(found: int, count: int) -> tuple[str, ...]:
-    if found < _NOTABLE_SHARE * count:
-        return ()
+def _near_duplicate_note(found: int, natural: int, count: int, examined: str) -> str:
     return (
-        f"{found:,} of {count:,} audited non-members have a near copy in members, about as many as members have among "
-        "themselves: if records come in groups (one person, one film), split by group.",
+        f"{found:,} of {count:,} audited non-members have a near copy in members{examined}, about as many as members have among "
+        f"themselves ({natural:,}): the pool holds near copies and was split at random, so that much of what was never seen was "
+        "almost seen."
     )
 
 

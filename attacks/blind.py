@@ -47,6 +47,7 @@ def blind_baseline(
     is_member: NDArray[np.bool_],
     level: float = LEVEL,
     seed: int = 0,
+    groups: NDArray | None = None,
 ) -> BlindBaseline:
     """Cross-fits a classifier of membership on inputs and labels, and judges it where it was not fitted.
 
@@ -78,6 +79,9 @@ def blind_baseline(
       is_member: bool[n].
       level: confidence level of the interval.
       seed: decides halves and projections; neither they nor the result depend on the order of the records.
+      groups: [n], equal for records of one person, film, or original: they are no independent draws, and where each side has
+        its own groups, a classifier knows one of them by another. One record of each group and side is used. None = all
+        records are independent.
     Raises:
       ValueError: on fewer than 20 records a side, or lengths that differ.
     """
@@ -85,6 +89,10 @@ def blind_baseline(
     inputs, labels = ([given] if isinstance(given, np.ndarray) else list(given) for given in (inputs, labels))
     truth = np.asarray(is_member, bool)
     _check(inputs, labels, truth)
+    if groups is not None:
+        alone = _one_of_each(np.asarray(groups), truth, [*inputs, *labels])
+        inputs, labels, truth = [leaf[alone] for leaf in inputs], [leaf[alone] for leaf in labels], truth[alone]
+        _check(inputs, labels, truth)
     rows, half = _halves([*inputs, *labels], truth, seed)
     inputs, labels, truth = [leaf[rows] for leaf in inputs], [leaf[rows] for leaf in labels], truth[rows]
     statistics = record_statistics(inputs, labels)
@@ -137,6 +145,19 @@ def _halves(leaves: list[NDArray], truth: NDArray[np.bool_], seed: int) -> tuple
     for side in (truth[rows], ~truth[rows]):
         half[side] = np.arange(side.sum()) % 2
     return rows, half
+
+
+def _one_of_each(groups: NDArray, truth: NDArray[np.bool_], leaves: list[NDArray]) -> NDArray[np.intp]:
+    """One record of each group and side, whichever has the smallest hash."""
+    from .duplicates import record_hashes
+
+    if groups.shape != truth.shape:
+        raise ValueError(f"groups has shape {groups.shape}; give one group a record, {truth.shape}.")
+    _, codes = np.unique(groups, return_inverse=True)
+    order = np.lexsort((record_hashes(tuple(leaves)), truth, codes))
+    first = np.ones(len(order), bool)
+    first[1:] = (np.diff(codes[order]) != 0) | (truth[order][1:] != truth[order][:-1])
+    return np.sort(order[first])
 
 
 def _capped(order: NDArray[np.intp], truth: NDArray[np.bool_]) -> NDArray[np.intp]:

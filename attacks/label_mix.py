@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+_MANY_CLASSES = 32
 _LEAST_EXPECTED = 5.0  # records a class and side, below which the chi-square law is off
 
 
 def label_mix(labels: NDArray, is_member: NDArray[np.bool_], error: float = 0.005) -> str | None:
     """A sentence if the labels of the two sides come from different distributions, else None.
 
-    Classes are compared by a chi-square test, rare ones put together; real targets by the Kolmogorov–Smirnov test.
+    Classes are compared by a chi-square test, rare ones put together; real targets by the Kolmogorov–Smirnov test; integers of
+    more than 32 values, which may be either, by both at half the error each.
 
     Args:
       labels: [n] or [n, 1]; integers, booleans and strings are classes, floats are targets.
@@ -28,11 +30,12 @@ def label_mix(labels: NDArray, is_member: NDArray[np.bool_], error: float = 0.00
         found = stats.ks_2samp(flat[is_member], flat[~is_member])
         if found.pvalue > error:
             return None
-        medians = np.median(flat[is_member]), np.median(flat[~is_member])
-        return _sentence(
-            f"targets differ between the sides (median {medians[0]:.4g} in members, {medians[1]:.4g} in non-members)"
-        )
+        return _targets_differ(flat, is_member)
     classes, codes = np.unique(flat, return_inverse=True)
+    if flat.dtype.kind in "iu" and len(classes) > _MANY_CLASSES:
+        error /= 2
+        if stats.ks_2samp(flat[is_member], flat[~is_member]).pvalue <= error:
+            return _targets_differ(flat, is_member)
     counts = np.stack([np.bincount(codes[side], minlength=len(classes)) for side in (is_member, ~is_member)])
     if _chi_square_tail(counts) > error:
         return None
@@ -42,6 +45,13 @@ def label_mix(labels: NDArray, is_member: NDArray[np.bool_], error: float = 0.00
     return _sentence(
         f"the mix of classes differs between the sides (class {name}: {100 * shares[0, worst]:.1f} % of members, "
         f"{100 * shares[1, worst]:.1f} % of non-members)"
+    )
+
+
+def _targets_differ(targets: NDArray, is_member: NDArray[np.bool_]) -> str:
+    medians = np.median(targets[is_member]), np.median(targets[~is_member])
+    return _sentence(
+        f"targets differ between the sides (median {medians[0]:.4g} in members, {medians[1]:.4g} in non-members)"
     )
 
 

@@ -124,6 +124,8 @@ def record_statistics(inputs: Sequence[NDArray], labels: Sequence[NDArray]) -> d
             names, codes = classes
             common = np.argsort(-np.bincount(codes, minlength=len(names)), kind="stable")[:_MAX_CLASSES]
             statistics |= {f"class {names[code]}{where}": (codes == code).astype(np.float64) for code in sorted(common)}
+            if len(names) > _MAX_CLASSES and leaf.dtype.kind in "iu":  # as likely a count or an amount as a class
+                statistics[f"label value{where}"] = leaf.reshape(len(leaf)).astype(np.float64)
     return statistics
 
 

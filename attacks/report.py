@@ -41,6 +41,7 @@ class LeakageReport:
       warnings: sentences about the experiment that change what the numbers mean.
       notes: sentences on how the numbers were made.
       refusals: the reason why a metric is None, by the metric's name.
+      void: why no leak can be told from these records, whatever the numbers; one of the warnings, or None.
     """
 
     attack: str
@@ -59,6 +60,7 @@ class LeakageReport:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     refusals: Mapping[str, str] = field(default_factory=dict)
+    void: str | None = None
 
     @classmethod
     def from_scores(
@@ -73,6 +75,7 @@ class LeakageReport:
         level: float = LEVEL,
         warnings: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
+        void: str | None = None,
     ) -> LeakageReport:
         """Judges scores against the truth.
 
@@ -84,7 +87,7 @@ class LeakageReport:
           slice: what to call the records.
           step: see the class.
           level: confidence level of every interval.
-          warnings, notes: sentences to carry along.
+          warnings, notes, void: sentences to carry along.
         Raises:
           ValueError: on shapes that differ, NaN scores, flags that are not 0 / 1, an empty side, or a level outside (0, 1).
         """
@@ -122,6 +125,7 @@ class LeakageReport:
             warnings=tuple(warnings),
             notes=tuple(notes),
             refusals=refusals,
+            void=void,
         )
 
     @property
@@ -172,6 +176,7 @@ class LeakageReport:
             "warnings": list(self.warnings),
             "notes": list(self.notes),
             "refusals": dict(self.refusals),
+            "void": self.void,
         }
 
     def summary(self) -> str:

@@ -18,7 +18,7 @@ class LeakVerdict:
     Attributes:
       detected: attack (with its slice, where that is not the whole) -> the step of the audit that first detected a leak by it
         (None for one at no epoch's end).
-      looks: how many audits were judged.
+      looks: how many audits were judged; those that failed altogether are not counted.
       attacks: how many attacks (and slices) the widest of them had.
       alpha: the probability of a detection anywhere, if members and non-members are alike to every attack.
       void: why nothing can be said, or None.
@@ -37,7 +37,7 @@ class LeakVerdict:
         if self.void is not None:
             return f"leak not judged: {self.void}"
         if not self.looks:
-            return "leak not judged: there is no audit of trained weights yet"
+            return "leak not judged: no audit of trained weights has succeeded"
         within = (
             f"error {100 * self.alpha:g} % over {self.looks:,} audit{'s' * (self.looks != 1)} by {self.attacks} "
             f"attack{'s' * (self.attacks != 1)}"
@@ -49,24 +49,26 @@ class LeakVerdict:
         return f"leak detected: {found} ({within})"
 
 
-def leak_verdict(reports: Iterable[LeakageReport], alpha: float = 0.05, void: str | None = None) -> LeakVerdict:
+def leak_verdict(reports: Iterable[LeakageReport], alpha: float = 0.05) -> LeakVerdict:
     """Judges the audits of one training, oldest first.
 
     The t-th audit may err with probability 6α/(π²t²), which sums to α however many there are, and Holm's procedure divides
     it among the attacks of that audit: whatever depends on what, the verdict "leak" comes about with probability α at most
-    if no attack's scores tell members from non-members. What an audit has detected stays detected.
+    if members and non-members are exchangeable, that is, independent draws from one pool (records that come in groups are not).
+    What an audit has detected stays detected.
 
     Args:
       reports: as in `MIACallback.reports`, or what `audit` returned. Those before training (step −1) are left out; one that
-        failed counts among the attacks that could have alarmed.
+        failed counts among the attacks that could have alarmed. If one of them is void, so is the verdict.
       alpha: the error allowed, in (0, 1).
-      void: a reason to say nothing, such as sides that differ without any model.
     Raises:
       ValueError: if alpha lies outside (0, 1).
     Source: Holm 1979; the spending of α is formulas of Lan & DeMets 1983 in their simplest, dependence-free form.
     """
     check_alpha(alpha)
     audits = _by_audit(report for report in reports if report.step != -1)
+    audits = [audit for audit in audits if not all(report.failed for report in audit)]
+    void = next((report.void for audit in audits for report in audit if report.void is not None), None)
     detected: dict[str, int | None] = {}
     for look, audit in enumerate(audits, start=1):
         p_values = [1.0 if report.p_value is None else report.p_value for report in audit]

@@ -64,6 +64,7 @@ class Auditor:
     Attributes:
       attacks: by name.
       warnings: sentences about the experiment; they go into every report.
+      void: why no leak can be told from these records, or None.
       remarks: sentences for the user alone.
       experiment: what is known of records and model without any attack.
     Raises:
@@ -105,7 +106,7 @@ class Auditor:
             self._wanted[asked] = tuple(dict.fromkeys([*self._wanted.get(asked, ()), *attack.signals]))
         self.remarks = [self._pass.slow] if self._pass.slow else []
         self.experiment = look_at(audit_set, self.labels, model, loss, blind=blind_baseline, seed=seed)
-        self.warnings = list(self.experiment.warnings)
+        self.warnings, self.void = list(self.experiment.warnings), self.experiment.void
         # Asked once now, so that whatever does not fit is refused before training.
         self._first: tuple[str, dict[Queries, Signals]] | None = (fingerprint(model), self._answers())
         self._populations()
@@ -236,6 +237,7 @@ class Auditor:
             self._seed,
             step=step,
             warnings=tuple(self.warnings),
+            void=self.void,
             notes=(*notes, *self._pass.head.notes, *self.experiment.notes),
         )
 

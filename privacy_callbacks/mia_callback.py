@@ -165,7 +165,6 @@ class MIACallback(keras.callbacks.Callback):
         self._epoch: int | None = None
         self._scheduled_epoch: int | None = None
         self._lockstep: Lockstep | None = None
-        self._void: str | None = None
         self._known_to_fail: set[str] = set()
         self._taken_keys: set[str] = set()
 
@@ -217,7 +216,7 @@ class MIACallback(keras.callbacks.Callback):
             output=self._output,
             blind_baseline=self._blind_baseline,
         )
-        self._auditor, self._void = auditor, auditor.experiment.void
+        self._auditor = auditor
         auditor.warnings += doubts_about_members(self.audit_set.available[0], (self.params or {}).get("steps"), fit)
         auditor.warnings += deciding_by_nonmembers(self.audit_set, fit)
         auditor.remarks += altering_data(self.audit_set, fit)
@@ -313,7 +312,7 @@ class MIACallback(keras.callbacks.Callback):
         Every audited epoch is a further look, and every attack a further chance to be wrong: see `leak_verdict`. It says
         nothing (`void`) where the sides differ without any training.
         """
-        return leak_verdict(self.reports, self._alpha, self._void)
+        return leak_verdict(self.reports, self._alpha)
 
     @property
     def blind_baseline(self) -> BlindBaseline | None:
@@ -402,7 +401,7 @@ class MIACallback(keras.callbacks.Callback):
         if alarm is not None:
             self._warn(alarm)
             self._auditor.warnings.append(alarm)
-            self._void = self._void or alarm
+            self._auditor.void = self._auditor.void or alarm
             audit = self._run(BEFORE_TRAINING)
         self._course.keep(audit)
         self._publisher.text(audit.reports[0], "before_training", 0)

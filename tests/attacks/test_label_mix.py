@@ -34,13 +34,29 @@ def test_other_targets_are_told():
     [
         np.zeros(400, int),
         np.eye(3)[drawn(0, [0.5, 0.3, 0.2], [0.2, 0.3, 0.5])],
-        np.arange(400),
+        np.random.default_rng(0).permutation(400),
         np.array([0, 1, 0, 1]),
     ],
     ids=["one class", "several a record", "all different", "four records"],
 )
 def test_nothing_to_compare_says_nothing(labels):
     assert label_mix(labels, TRUTH if len(labels) == 400 else np.array([True, True, False, False])) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [((0, 1_000), (1_000, 2_000)), ((0, 10_000), (3_000, 13_000)), ((20, 90), (40, 110))]
+)
+def test_amounts_and_ages_as_integers_are_compared_as_numbers(low, high):
+    rng = np.random.default_rng(0)
+    targets = np.concatenate([rng.integers(*low, 200), rng.integers(*high, 200)])
+    assert label_mix(targets, TRUTH).startswith("targets differ between the sides (median ")
+
+
+def test_a_rare_class_is_not_taken_for_a_difference():
+    """Two of 200 against none: the chi-square law does not hold for so few."""
+    labels = np.zeros(400, int)
+    labels[:2] = 1
+    assert label_mix(labels, TRUTH, error=0.3) is None
 
 
 @pytest.mark.parametrize("shares", [[0.5, 0.5], [0.9, 0.06, 0.04], [0.02] * 50])

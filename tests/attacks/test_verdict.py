@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from privacy_callbacks.attacks import LeakageReport, RocCurve, leak_verdict
 from privacy_callbacks.attacks.p_value import p_value
@@ -112,7 +112,7 @@ def test_an_audit_after_the_fact_is_one_look():
 
 
 def test_without_an_audit_nothing_is_judged():
-    assert str(leak_verdict(reports(-1, leak=3.0))) == "leak not judged: there is no audit of trained weights yet"
+    assert str(leak_verdict(reports(-1, leak=3.0))) == "leak not judged: no audit of trained weights has succeeded"
 
 
 def test_what_is_no_look_at_training_is_left_out():
@@ -123,7 +123,8 @@ def test_what_is_no_look_at_training_is_left_out():
 
 
 def test_a_void_experiment_detects_nothing():
-    verdict = leak_verdict(reports(0, 3.0), void="the sides differ.")
+    void = [replace(report, void="the sides differ.") for report in reports(0, 3.0)]
+    verdict = leak_verdict(void)
     assert not verdict
     assert str(verdict) == "leak not judged: the sides differ."
 
@@ -133,6 +134,45 @@ def test_a_failed_attack_counts_among_those_that_could_have_alarmed():
     level = report.p_value * 1.5 / 6 * np.pi**2  # enough for one attack, not for two
     assert leak_verdict([report], level)
     assert not leak_verdict([report, failed_report("lira", "no shadow models", step=0)], level)
+
+
+def test_audits_that_all_failed_judge_nothing():
+    verdict = leak_verdict([failed_report("loss", "no", step=step) for step in range(3)])
+    assert str(verdict) == "leak not judged: no audit of trained weights has succeeded"
+
+
+SKEWED = [([4, 218, 5, 21], 22), ([3, 246, 34, 2], 15), ([2, 371, 9, 31], 11), ([3, 746, 9, 3], 380)]
+
+
+@pytest.mark.parametrize(("groups", "members"), SKEWED)
+def test_skewed_ties_are_counted_over_all_ways_to_deal_members(groups, members):
+    """The whole distribution of the p-value, by all numbers of members at each score: it is at most its level as often."""
+    total, levels = sum(groups), np.array([0.05, 0.01, 1e-3, 1e-4, 1e-5])
+    at_most = np.zeros(len(levels))
+    for hits in itertools.product(*[range(min(size, members) + 1) for size in (groups[0], groups[2], groups[3])]):
+        dealt = np.array([hits[0], members - sum(hits), hits[1], hits[2]])
+        if not 0 <= dealt[1] <= groups[1]:
+            continue
+        chance = np.exp(
+            sum(log_choose(size, k) for size, k in zip(groups, dealt, strict=True)) - log_choose(total, members)
+        )
+        curve = RocCurve(np.arange(5.0), np.append(0, np.cumsum(dealt)), np.append(0, np.cumsum(groups - dealt)))
+        at_most += chance * (p_value(curve) <= levels * (1 + 1e-9))
+    assert (at_most <= levels * 1.0001).all()
+
+
+def log_choose(among, taken):
+    return special.gammaln(among + 1) - special.gammaln(taken + 1) - special.gammaln(among - taken + 1)
+
+
+@pytest.mark.parametrize(("members", "stand_out"), [(1, 300), (2, 300), (3_998, 300), (3_999, 300)])
+def test_one_or_two_members_among_those_that_stand_out_are_counted(members, stand_out):
+    """Drawn 3,000 times: the p-values' share below a level is that level, binomial 99.9 % allowed."""
+    total, rng = 4_000, np.random.default_rng(0)
+    scores = np.where(np.arange(total) < stand_out, np.arange(total) ** 3, -1.0)
+    found = np.array([of(scores[rng.permutation(total)], members) for _ in range(3_000)])
+    for level in (0.05, 0.01):
+        assert np.sum(found <= level) <= stats.binom.ppf(0.999, 3_000, level)
 
 
 def test_an_epoch_audited_twice_is_two_looks():
