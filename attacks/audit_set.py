@@ -12,7 +12,7 @@ from .duplicates import DuplicateWatch, record_hashes
 from .near_duplicates import NOTABLE, NearDuplicateWatch, more_than_natural
 from .record_arrays import Records, is_ragged, joined, plain_leaves, resident
 from .record_source import RecordSource, open_source
-from .sample_weights import positions_weighed, weightless_members
+from .sample_weights import partly_weighed, positions_weighed, weightless_members
 from .sampling import Sample, draw, untouched
 
 _NATURAL_SHARE = 4
@@ -105,6 +105,7 @@ class AuditSet:
             self._judge_near_copies(near, copies, sides[0], member_sample.records, seed)
         samples = positions_weighed(member_sample.records, nonmember_sample.records)
         both = Records(*joined([tuple(sample) for sample in samples]))
+        self.notes += partly_weighed(both)
         _refuse_nonfinite(both.x, self.is_member, self.positions)
         self.x, self.y, self.weights = resident(tuple(both))
         self.population: Records | None = None

@@ -14,15 +14,16 @@ from .graph_loop import stacked
 from .graph_reading import largest_tensor_bytes, written_variables
 from .model_call import ModelCall
 from .model_checks import check_model
-from .output_reading import OutputReading
+from .output_reading import FINE, NO_POSITION, NO_PROBABILITIES, OutputReading
 from .over_replicas import replicas_of, share_size, spread
 from .record_arrays import Records, rows_of, spec_of
+from .said import said
 
 # From about a thousand records a chunk on a forward pass gets no faster (CPU); larger chunks only cost memory.
 _RECORDS_PER_CHUNK = 1_000
 _CHUNK_BYTES = 512 * 2**20
+_ADDED = "losses that layers add (add_loss, activity regularisers) are left out of the loss signal."
 _TENSORS_AT_ONCE = 3  # of the largest in the graph, alive at the same time
-_FINE, _NO_POSITION = 1.0, 2.0
 
 
 class AskedRecords(Protocol):
@@ -71,7 +72,8 @@ class SignalPass:
       output: the name or number of the output to read; None = the only one, or the sum of losses over all.
     Attributes:
       head: how the model's outputs are read.
-      slow: why a forward pass takes long, in a sentence; None if it does not.
+      notes: sentences on how the signals are made.
+      remarks: sentences for the user, on what takes long.
     Raises:
       TypeError: if the model is not a Keras 3 model on the TensorFlow backend.
       ValueError: if it has no weights yet, does not take the records, or has no loss, or if its head and the labels do not
@@ -105,13 +107,16 @@ class SignalPass:
             )
         self._batch_size = self._fixed or batch_size or max(1, _CHUNK_BYTES // (_TENSORS_AT_ONCE * memory))
         self._audited = reading.inputs
-        self.slow = reading.check_loss(self._call)
+        adds = self._call.adds_losses and not self.head.by_model
+        self.remarks, notes = reading.tried(self._call)
+        self.notes = (*self.head.notes, *notes, *([_ADDED] if adds else []))
         self._population: tuple[Any, ...] | None = None
 
     @property
     def traces(self) -> int:
         """How often the model's Python code ran: once to look at its head, once for the pass (and as often again for a
-        population, if an attack needs one; once more for a loss of the user's, which is tried)."""
+        population, if an attack needs one; once more for a loss of the user's, which is tried, and three times more for a
+        compute_loss of the model's own)."""
         return self._call.traces
 
     def signals(self, names: tuple[str, ...], queries: Queries = ()) -> Signals:
@@ -179,18 +184,30 @@ class SignalPass:
         try:
             answers = [chunks.numpy() for chunks in self._graphs[key]()]
         except tf.errors.OpError as reason:
-            raise ValueError(f"the model fails on the audited records: {reason.message}") from reason
+            raise ValueError(f"the model fails on the audited records: {said(reason)}") from reason
         size = share_size(count, len(answers))
         rows = _in_a_row(np.stack([_in_a_row(chunks, size) for chunks in answers]), count)
-        empty = np.flatnonzero((rows[-1] == _NO_POSITION).any(axis=0))
+        unread = np.flatnonzero((rows[-1] == NO_PROBABILITIES).any(axis=0))
+        if unread.size:
+            raise ValueError(
+                f"the model's output {self._reading.name!r} is read as probabilities but lies outside of [0, 1] "
+                f"{describe(unread)}; compile the loss with from_logits=True, or end the model in a softmax or sigmoid."
+            )
+        empty = np.flatnonzero((rows[-1] == NO_POSITION).any(axis=0))
         if empty.size:
             raise ValueError(
                 f"no position counts {describe(empty)}: a mask, a class to ignore or weights of 0 leave out all of them, so "
                 "training learns nothing from such a record; leave it out of the audit."
             )
-        bad = np.flatnonzero((rows[-1] != _FINE).any(axis=0))
+        bad = np.flatnonzero((rows[-1] != FINE).any(axis=0))
         if bad.size:
             raise NonFiniteOutputs(f"the model's output {self._reading.name!r} is NaN or infinite {describe(bad)}.")
+        for name, row in zip(names, rows, strict=False):
+            undefined = np.flatnonzero(np.isnan(row).any(axis=0))
+            if undefined.size:
+                raise ValueError(
+                    f"signal {name!r} is NaN {describe(undefined)}, though the outputs are finite: look at the loss."
+                )
         return Signals({name: row.T for name, row in zip(names, rows, strict=False)})
 
     def _graph(self, names: tuple[str, ...], queries: Queries, records: tuple[Any, ...]) -> Callable[[], list[Any]]:
@@ -200,7 +217,8 @@ class SignalPass:
         overlaps with the one before where chunks do not divide them.
         """
         count = _count(records)
-        strategy = replicas_of(self.model, count)
+        # Keras scales what compute_loss gives by the number of replicas.
+        strategy = None if self.head.by_model else replicas_of(self.model, count)
         if strategy is not None:
             count = share_size(count, strategy.num_replicas_in_sync)
         chunk = self._fixed or _chunk_size(count, self._batch_size)
@@ -241,7 +259,7 @@ class SignalPass:
 
     def _signal(self, name: str, outputs: Any, x: Any, *truth: Any) -> Any:
         if name == "loss" and self.head.by_model:
-            return -self._call.own_losses(x, truth[0])
+            return -self._call.own_losses(x, truth[0], truth[2])
         return self._reading.compute(name, outputs, *truth)
 
 
@@ -253,7 +271,7 @@ def _altered(query: Callable[[Any], Any], x: Any) -> Any:
         )
         tf.nest.assert_same_structure(altered, x)
     except Exception as reason:
-        raise ValueError(f"a query cannot be asked: {type(reason).__name__}: {reason}") from reason
+        raise ValueError(f"a query cannot be asked: {said(reason)}") from reason
     for given, wanted in zip(tf.nest.flatten(altered), tf.nest.flatten(x), strict=True):
         if not given.shape.is_compatible_with(wanted.shape):
             raise ValueError(

@@ -16,6 +16,7 @@ from .signals import CLASSIFIER_SIGNALS, over_labels, two_class_logits
 
 # log p of a probability that underflowed: the smallest normal float32, the type most models answer in.
 _TINY = 1.1754944e-38
+_ROUNDING = 1e-3  # of probabilities in half precision
 # Operations that pass their input on unchanged in meaning.
 _TRANSPARENT = ("Identity", "Cast", "StopGradient", "CheckNumerics", "EnsureShape")
 
@@ -79,12 +80,19 @@ class Head:
         if self.loss.ignore_class is not None:
             found.append(tf.not_equal(tf.cast(y, tf.int64), self.loss.ignore_class))
         if not isinstance(weights, (tuple, list, dict)) and weights.shape.rank > 1:
-            found.append(tf.not_equal(weights, 0))
+            found.append(tf.not_equal(tf.cast(weights, tf.float32), 0))
         if not found:
             return None
-        positions = outputs.shape.rank - 1 if self.labels is not None else max(1, outputs.shape.rank - 1)
-        shape = tf.shape(outputs)[:positions]
-        return tf.reduce_all([tf.broadcast_to(_of_rank(one, positions), shape) for one in found], axis=0)
+        positions = max(1, outputs.shape.rank - 1)
+        masks = [_for_positions(one, outputs.shape[:positions]) for one in found]
+        return tf.reduce_all([tf.broadcast_to(one, tf.shape(outputs)[:positions]) for one in masks], axis=0)
+
+    def believable(self, outputs: Any) -> Any:
+        """bool[n]: False where what is read as probabilities is none, so that Keras' loss and ours would differ."""
+        if self.kind == "loss_only" or self.read_as != "probabilities":
+            return tf.ones(tf.shape(outputs)[:1], tf.bool)
+        values = tf.reshape(tf.cast(outputs, tf.float64), [tf.shape(outputs)[0], -1])
+        return tf.reduce_all((values >= -_ROUNDING) & (values <= 1 + _ROUNDING), axis=1)
 
     def _loss(self, outputs: Any, y: Any, labels: Any, valid: Any) -> Any:
         if not self.stable:
@@ -128,9 +136,16 @@ def read_head(outputs: Any, loss: ModelLoss, y: NDArray[Any]) -> Head:
       ValueError: if labels and outputs do not fit each other or the loss.
     """
     activation, _ = activation_behind(outputs)
+    if outputs.shape.rank is None:
+        raise ValueError("the model's output has a shape of unknown rank; give it one (set_shape, or a Reshape layer).")
+    if activation is None and hasattr(outputs, "_keras_logits"):
+        raise ValueError("the model's activation does not run over the last axis; put the classes on the last axis.")
+    if activation is not None and loss.from_logits and not _keras_sees(outputs):
+        activation = None  # Keras takes these probabilities for logits, and so do we
     kind = _kind(loss, activation, outputs.shape, y)
     if kind == "loss_only" or loss.family == "other":
         check_targets(loss, outputs.shape, y)
+    loss = loss.looked_at(y, outputs) if loss.family == "other" else loss
     if kind == "loss_only":
         return Head(kind, "logits", loss, None, False, False, _why_the_loss_alone(loss, outputs.shape, y))
     labels, soft = class_labels(kind, loss, y, tuple(outputs.shape[1:]))
@@ -189,8 +204,14 @@ def _kind(loss: ModelLoss, activation: str | None, shape: Any, y: NDArray[Any]) 
     return "loss_only"
 
 
-def _of_rank(mask: Any, rank: int) -> Any:
-    """A mask that leads with the axes of another's rank: one of size 1 too many goes, missing ones are filled up."""
+def _keras_sees(outputs: Any) -> bool:
+    """True if Keras' losses see the logits behind this activation: they do at the very tensor that it made, in 32 bits."""
+    return hasattr(outputs, "_keras_logits") and outputs.dtype == tf.float32
+
+
+def _for_positions(mask: Any, shape: Any) -> Any:
+    """A mask that leads with the axes of these positions: one of size 1 too many goes, missing ones are filled up."""
+    rank = len(shape)
     if mask.shape.rank == rank + 1 and mask.shape[-1] == 1:
         mask = tf.squeeze(mask, -1)
     if mask.shape.rank > rank:
@@ -200,6 +221,13 @@ def _of_rank(mask: Any, rank: int) -> Any:
         )
     for _ in range(rank - mask.shape.rank):
         mask = mask[..., None]
+    if any(
+        ours not in (1, None) and theirs is not None and ours != theirs
+        for ours, theirs in zip(mask.shape, shape, strict=True)
+    ):
+        raise ValueError(
+            f"a mask or weights of shape {tuple(mask.shape)} are given for positions {tuple(shape)}; give one a position."
+        )
     return mask
 
 

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from .model_loss import ModelLoss
 
+# Keras' own losses whose labels have another shape than the outputs.
+_OTHER_SHAPES = ("ctc", "categorical_generalized_cross_entropy")
+
 
 def class_labels(
     kind: str, loss: ModelLoss, y: NDArray[Any], shape: tuple[int | None, ...]
@@ -58,7 +61,7 @@ def check_targets(loss: ModelLoss, shape: Any, y: NDArray[Any]) -> None:
         raise ValueError(f"targets are NaN or infinite in {int((~np.isfinite(y)).sum())} places; clean them first.")
     ours, theirs = [tuple(axis for axis in axes if axis != 1) for axes in (y.shape[1:], tuple(shape)[1:])]
     # A loss of the user's may well compare targets with outputs of another shape (quantiles, a mean and a variance).
-    if loss.keras_own and loss.family != "categorical" and not _fits(ours, theirs):
+    if loss.keras_own and loss.family != "categorical" and loss.name not in _OTHER_SHAPES and not _fits(ours, theirs):
         raise ValueError(
             f"labels have shape {y.shape[1:]} a record, outputs {tuple(shape)[1:]}; give targets of the outputs' shape."
         )

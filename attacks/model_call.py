@@ -12,6 +12,9 @@ import tensorflow as tf
 
 from .graph_loop import stacked
 from .record_arrays import rows_of
+from .said import said
+
+_NO_LOSS = "the model is not compiled with a loss and adds none; compile it, or give the audit one with loss=."
 
 
 class ModelCall:
@@ -29,12 +32,13 @@ class ModelCall:
       model: as given.
       traces: how often the model's Python code ran.
       fixed_batch_size: the only batch size that its inputs take, or None.
+      adds_losses: True if layers added losses in the newest call (`add_loss`, activity regularisers).
     """
 
     def __init__(self, model: Any) -> None:
         self.model = model
         self._held: list[tuple[Any, Any]] = []
-        self.traces = 0
+        self.traces, self.adds_losses = 0, False
         sizes = {tensor.shape[0] for tensor in tf.nest.flatten(getattr(model, "inputs", None) or []) if tensor.shape}
         self.fixed_batch_size = sizes.pop() if len(sizes) == 1 else None
 
@@ -46,11 +50,13 @@ class ModelCall:
         """
         self.traces += 1
         try:
-            with self._scope():
-                return self.model(x, training=False)
+            with self._scope() as scope:
+                outputs = self.model(x, training=False)
+                self.adds_losses = bool(scope.losses)
+                return outputs
         except Exception as reason:
             raise ValueError(
-                f"the model cannot be called on the audited records in a graph: {type(reason).__name__}: {reason}"
+                f"the model cannot be called on the audited records in a graph: {said(reason)}"
             ) from reason
 
     @contextlib.contextmanager
@@ -62,30 +68,43 @@ class ModelCall:
         finally:
             self._held = []
 
-    def own_losses(self, x: Any, y: Any) -> Any:
-        """float64[n], what the model's own `compute_loss` gives for each record alone, in a graph."""
-        compute = self.model.compute_loss
-        extra = {"training": False} if "training" in inspect.signature(compute).parameters else {}
+    def own_losses(self, x: Any, y: Any, weights: Any = ()) -> Any:
+        """float64[n], what the model's own `compute_loss` gives for each record alone, in a graph.
+
+        Args:
+          x, y: nests of tensors [n, ...].
+          weights: of each position of a record, likewise; () = none.
+        """
 
         def of_one(index: Any) -> Any:
-            one_x, one_y = tf.nest.map_structure(lambda leaf: rows_of(leaf, index, 1), (x, y))
-            self.traces += 1
-            try:
-                with self._scope(*_regularized(self.model)):
-                    outputs = self.model(one_x, training=False)
-                    loss = compute(x=one_x, y=one_y, y_pred=outputs, sample_weight=None, **extra)
-            except Exception as reason:
-                raise ValueError(
-                    f"{type(self.model).__name__}.compute_loss cannot be asked about one record: "
-                    f"{type(reason).__name__}: {reason}; give the audit a loss with loss=."
-                ) from reason
-            if loss is None:
-                raise ValueError(
-                    "the model is not compiled with a loss and adds none; compile it, or give the audit one with loss=."
-                )
-            return tf.reduce_mean(tf.cast(loss, tf.float64))
+            return self.own_loss(*tf.nest.map_structure(lambda leaf: rows_of(leaf, index, 1), (x, y, weights)))
 
         return stacked(of_one, tf.shape(tf.nest.flatten(y)[0])[0], ())
+
+    def own_loss(self, x: Any, y: Any, weights: Any = ()) -> Any:
+        """float64, what the model's own `compute_loss` gives for a batch.
+
+        Raises:
+          ValueError: if it cannot be asked.
+        """
+        compute = self.model.compute_loss
+        extra = {"training": False} if "training" in inspect.signature(compute).parameters else {}
+        weights = weights if tf.nest.flatten(weights) else None
+        self.traces += 1
+        try:
+            with self._scope(*_regularized(self.model)):
+                outputs = self.model(x, training=False)
+                loss = compute(x=x, y=y, y_pred=outputs, sample_weight=weights, **extra)
+        except Exception as reason:
+            if "No loss to compute" in str(reason):
+                raise ValueError(_NO_LOSS) from reason
+            raise ValueError(
+                f"{type(self.model).__name__}.compute_loss cannot be asked about one record: {said(reason)}; give the audit a "
+                "loss with loss=."
+            ) from reason
+        if loss is None:
+            raise ValueError(_NO_LOSS)
+        return tf.reduce_mean(tf.cast(loss, tf.float64))
 
     def _scope(self, *further: Any) -> Any:
         states = [(state, tf.zeros(state.shape, state.dtype)) for state in _carried_states(self.model)]

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from .record_arrays import symbolic
+from .said import said
 
 
 def check_model(model: Any) -> None:
@@ -41,5 +42,5 @@ def build_model(model: Any, x: Any) -> None:
         model(symbolic(x))
     except Exception as reason:
         raise ValueError(
-            f"the model has no weights yet and cannot be called on the audited records: {type(reason).__name__}: {reason}"
+            f"the model has no weights yet and cannot be called on the audited records: {said(reason)}"
         ) from reason

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from .graph_loop import stacked
+from .said import said
 
 _FAMILIES = {
     "categorical_crossentropy": "categorical",
@@ -41,7 +42,8 @@ class ModelLoss:
       from_logits: True if a cross-entropy reads logits.
       ignore_class: the class number of positions that training leaves out, or None.
       values: (y, outputs) -> what the loss gives, as Keras computes it: [n, ...] or, where it reduces over the batch by
-        itself, a scalar.
+        itself, a scalar or something else.
+      reduces: True if it reduces over the batch by itself, so that it must be asked about one record at a time.
     """
 
     name: str
@@ -52,6 +54,7 @@ class ModelLoss:
     from_logits: bool
     ignore_class: int | None
     values: Callable[[Any, Any], Any]
+    reduces: bool = False
 
     def per_record(self, y: Any, outputs: Any, valid: Any = None) -> Any:
         """float64[n], lower = better: the mean of what the loss gives over a record's positions, or over the valid ones.
@@ -63,9 +66,9 @@ class ModelLoss:
         Raises:
           ValueError: if the loss gives no number a position where only some of the positions count.
         """
-        y = _as_keras_compares(y, outputs)
-        values = tf.convert_to_tensor(self.values(y, outputs))
-        if _reduces(values, outputs):
+        y = tf.cast(y, outputs.dtype)  # as Keras does before any loss
+        values = None if self.reduces else tf.convert_to_tensor(self.values(y, outputs))
+        if values is None or _is_no_batch(values, outputs):
 
             def of_one(index: Any) -> Any:
                 one = slice(index, index + 1)
@@ -84,13 +87,23 @@ class ModelLoss:
             )
         return mean_over_positions(tf.cast(values, tf.float64), valid)
 
-    def of_batch(self, y: Any, outputs: Any) -> float | None:
-        """What the loss gives for all records at once, if it reduces over the batch by itself; else None."""
-        values = tf.convert_to_tensor(self.values(_as_keras_compares(y, outputs), outputs))
-        return float(tf.reduce_mean(values)) if _reduces(values, outputs) else None
+    def looked_at(self, y: Any, outputs: Any) -> ModelLoss:
+        """The same, knowing whether it reduces over the batch: told from symbolic outputs of an open number of records."""
+        try:
+            labels = tf.cast(tf.convert_to_tensor(y[:1]), outputs.dtype)
+            labels = tf.repeat(labels, tf.shape(outputs)[0], axis=0)
+            values = tf.convert_to_tensor(self.values(labels, outputs))
+        except Exception:  # it will be said when it is tried
+            return self
+        rank = values.shape.rank
+        return replace(self, reduces=rank == 0 or (rank is not None and values.shape[0] is not None))
+
+    def of_batch(self, y: Any, outputs: Any) -> float:
+        """What the loss gives for all records at once: the mean, if it is more than one number."""
+        return float(tf.reduce_mean(tf.cast(self.values(tf.cast(y, outputs.dtype), outputs), tf.float64)))
 
 
-def _reduces(values: Any, outputs: Any) -> bool:
+def _is_no_batch(values: Any, outputs: Any) -> bool:
     return values.shape.rank == 0 or (values.shape.rank is not None and values.shape[0] != outputs.shape[0])
 
 
@@ -128,7 +141,12 @@ def read_loss(loss: Any, label_shape: tuple[int, ...], output_shape: tuple[int |
         else:
             is_sparse = len(label_shape) < len(output_shape) or label_shape[-1] == 1
             loss = "sparse_categorical_crossentropy" if is_sparse else "categorical_crossentropy"
-    resolved = keras.losses.get(loss)
+    try:
+        resolved = keras.losses.get(loss)
+    except (TypeError, ValueError) as reason:
+        raise ValueError(
+            f"the loss {loss!r} is not known to Keras: {said(reason)}; give what compile(loss=) takes."
+        ) from None
     if isinstance(resolved, keras.losses.Loss):
         return _read_object(resolved)
     return _read_function(resolved)
@@ -151,7 +169,9 @@ def _read_object(loss: keras.losses.Loss) -> ModelLoss:
     if keras_own and config.get("label_smoothing"):
         loss = type(loss).from_config({**config, "label_smoothing": 0.0})
     # `call` is the loss before masks, weights and reduction.
-    return _model_loss(loss.name, function, keras_own, config, loss.call)
+    # Keras' own bring both to one rank themselves; a user's would broadcast (n,) against (n, 1) over other records.
+    call = loss.call if keras_own else lambda y, outputs: loss.call(*_of_one_rank(y, outputs))
+    return _model_loss(loss.name, function, keras_own, config, call)
 
 
 def _read_function(function: Callable[..., Any]) -> ModelLoss:
@@ -163,7 +183,9 @@ def _read_function(function: Callable[..., Any]) -> ModelLoss:
     keras_own = getattr(keras.losses, name, None) is inner
     if keras_own and arguments.get("label_smoothing"):
         function = functools.partial(function, label_smoothing=0.0)
-    return _model_loss(name, name if keras_own else "", keras_own, arguments, lambda y, outputs: function(y, outputs))
+    return _model_loss(
+        name, name if keras_own else "", keras_own, arguments, lambda y, outputs: function(*_of_one_rank(y, outputs))
+    )
 
 
 def _model_loss(
@@ -178,12 +200,16 @@ def _model_loss(
     return ModelLoss(name, family, plain, keras_own, sparse, bool(arguments.get("from_logits")), ignored, call)
 
 
-def _as_keras_compares(y: Any, outputs: Any) -> Any:
-    """Labels in the outputs' type and rank, as Keras brings them there before any loss."""
-    y = tf.cast(y, outputs.dtype)
-    if y.shape.rank is not None and y.shape.rank + 1 == outputs.shape.rank and outputs.shape[-1] == 1:
-        y = tf.expand_dims(y, -1)  # (n,) against (n, 1) would broadcast to (n, n)
-    return y
+def _of_one_rank(y: Any, outputs: Any) -> tuple[Any, Any]:
+    """Labels and outputs as Keras brings them to one rank before a function of the user's: (n,) against (n, 1), and so on."""
+    ours, theirs = y.shape.rank, outputs.shape.rank
+    if ours is None or theirs is None or abs(ours - theirs) != 1:
+        return y, outputs
+    if ours > theirs and y.shape[-1] == 1:
+        return (y, outputs[..., None]) if theirs == 1 else (tf.squeeze(y, -1), outputs)
+    if theirs > ours and outputs.shape[-1] == 1:
+        return (y[..., None], outputs) if ours == 1 else (y, tf.squeeze(outputs, -1))
+    return y, outputs
 
 
 def _config(loss: keras.losses.Loss) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from .said import said
+
 
 class OutputPart(NamedTuple):
     """One output that an audit reads.
@@ -31,6 +33,8 @@ class OutputPart(NamedTuple):
 def picked(nest: Any, place: str | int | None) -> Any:
     """One leaf of a nest of outputs, labels or weights; of one that is no nest, that."""
     several = isinstance(nest, (dict, list, tuple)) and len(nest) > 0
+    if isinstance(nest, dict) and place not in nest and place is not None:
+        return ()  # weights may be given for some outputs only
     return nest if place is None or not several else nest[place]
 
 
@@ -52,7 +56,7 @@ def parts_of(model: Any, outputs: Any, y: Any, loss: Any = None, output: str | i
         names = [_chosen(output, names)]
     given = loss if loss is not None else getattr(model, "loss", None)
     by_name = _by_name(given, list(places), "losses")
-    weights = _loss_weights(model, given, list(places)) if loss is None and len(names) > 1 else {}
+    weights = _loss_weights(model, given, list(places), outputs) if loss is None and len(names) > 1 else {}
     parts = []
     for name in names:
         if by_name.get(name) is None:
@@ -119,13 +123,19 @@ def _by_name(given: Any, names: list[str], what: str) -> dict[str, Any]:
     return dict.fromkeys(names, given)
 
 
-def _loss_weights(model: Any, loss: Any, names: list[str]) -> dict[str, Any]:
-    with warnings.catch_warnings(), tf.init_scope():  # outside of the graph that is being traced
-        warnings.simplefilter("ignore")  # it writes down the losses, too, and warns of lambdas
-        weights = (model.get_compile_config() or {}).get("loss_weights")
+def _loss_weights(model: Any, loss: Any, names: list[str], outputs: Any) -> dict[str, Any]:
+    try:
+        with warnings.catch_warnings(), tf.init_scope():  # outside of the graph that is being traced
+            warnings.simplefilter("ignore")  # it writes down the losses, too, and warns of lambdas
+            weights = (model.get_compile_config() or {}).get("loss_weights")
+    except Exception as reason:
+        raise ValueError(
+            f"the weights of the model's losses cannot be read, as it cannot write down how it was compiled: {said(reason)}; "
+            "choose one output with output=, or give the loss a get_config."
+        ) from reason
     if weights is None:
         return {}
-    if isinstance(weights, (list, tuple)) and isinstance(loss, Mapping):
+    if isinstance(weights, (list, tuple)) and isinstance(loss, Mapping) and isinstance(outputs, dict):
         return dict(zip(sorted(loss), weights, strict=True))  # as Keras flattens a dict
     return _by_name(weights, names, "loss weights")
 

@@ -15,9 +15,15 @@ from .model_call import ModelCall
 from .model_loss import ModelLoss, read_loss
 from .model_outputs import OutputPart, parts_of, picked
 from .record_arrays import Records, as_arrays
+from .said import said
 from .summed_head import SummedHead
 
 _RECORDS_TRIED = 16
+FINE, NOT_FINITE, NO_POSITION, NO_PROBABILITIES = 1.0, 0.0, 2.0, 3.0
+_COMPARES = (
+    ": it compares the records of a batch with each other and has no meaning for one record; give the audit another with "
+    "loss=."
+)
 _SLOW = "so it is asked about one record at a time, which is slow; loss= gives the audit another, every= fewer audits."
 
 
@@ -75,42 +81,54 @@ class OutputReading:
         return self.head.compute(name, outputs, y, labels if isinstance(self.head, SummedHead) else labels[0], valid)
 
     def condition(self, outputs: Any, y: Any, labels: tuple[Any, ...], weights: Any) -> Any:
-        """float64[n] in a graph: 1 for a fine answer, 0 for one that is NaN or infinite, 2 if no position counts."""
+        """float64[n] in a graph: one of `FINE`, `NOT_FINITE`, `NO_POSITION`, `NO_PROBABILITIES` a record."""
         if not self.parts:
             outputs = tf.nest.flatten(outputs)
-            return tf.cast(tf.reduce_all([_finite(one, None) for one in outputs], axis=0), tf.float64)
+            return _told(tf.reduce_all([_finite(one, None) for one in outputs], axis=0), NOT_FINITE)
         outputs, y, weights = self._picked(outputs, y, weights)
         valid = self.head.valid_positions(outputs, y, weights)
         if isinstance(self.head, SummedHead):
             each = [_finite(one, mask) for one, mask in zip(outputs, valid, strict=True)]
-            return tf.cast(tf.reduce_all(each, axis=0), tf.float64)
-        fine = tf.cast(_finite(outputs, valid), tf.float64)
+            read = [head.believable(one) for head, one in zip(self.head.heads, outputs, strict=True)]
+            return _told(tf.reduce_all(each, axis=0), NOT_FINITE, tf.reduce_all(read, axis=0), NO_PROBABILITIES)
+        fine = _told(_finite(outputs, valid), NOT_FINITE, self.head.believable(outputs), NO_PROBABILITIES)
         if valid is None:
             return fine
         some = tf.reduce_any(tf.reshape(valid, [tf.shape(valid)[0], -1]), axis=1)
-        return tf.where(some, fine, 2 * tf.ones_like(fine))
+        return tf.where(some, fine, NO_POSITION * tf.ones_like(fine))
 
-    def check_loss(self, call: ModelCall) -> str | None:
-        """Tries losses that are not Keras' own on a few records: does each record have a value of its own?
+    def tried(self, call: ModelCall) -> tuple[list[str], list[str]]:
+        """Tries losses that Keras does not know, on a few records: does each record have a value of its own?
 
         Returns:
-          A sentence if such values take long, else None.
+          Remarks for the user (what takes long), notes for the reports.
         Raises:
           ValueError: if a loss fails, or compares records with each other.
         """
-        if self.head.by_model:
-            return f"compute_loss gives one number a batch, {_SLOW}"
         heads = self.head.heads if isinstance(self.head, SummedHead) else (self.head,)
-        unknown = [(part, head.loss) for part, head in zip(self.parts, heads, strict=True) if not _known(head)]
-        if not unknown:
-            return None
+        pairs = [] if self.head.by_model else zip(self.parts, heads, strict=True)
+        unknown = [(part, head.loss) for part, head in pairs if not _known(head)]
+        if not self.head.by_model and not unknown:
+            return [], []
         count = call.fixed_batch_size or min(_RECORDS_TRIED, len(self.records))
         rows = np.arange(count) % len(self.records)
-        x, y = tf.nest.map_structure(lambda leaf: tf.gather(leaf, rows), (self.records.x, self.records.y))
-        outputs = call(x)
-        slow = [_try(loss, picked(y, part.label_place), picked(outputs, part.place)) for part, loss in unknown]
-        names = [loss.name for (_, loss), reduces in zip(unknown, slow, strict=True) if reduces]
-        return f"loss {names[0]!r} gives one number a batch, {_SLOW}" if names else None
+        x, y, weights = tf.nest.map_structure(lambda leaf: tf.gather(leaf, rows), tuple(self.records))
+        if self.head.by_model:
+
+            def together_and_alone() -> Any:
+                return call.own_loss(x, y, weights), call.own_losses(x, y, weights)
+
+            whole, alone = tf.function(together_and_alone, autograph=False)()
+            return [f"compute_loss gives one number a batch, {_SLOW}"], _notes_on(
+                "compute_loss", float(whole), alone.numpy()
+            )
+        outputs, remarks, notes = call(x), [], []
+        for part, loss in unknown:
+            labels, output = picked(y, part.label_place), picked(outputs, part.place)
+            notes += _try(loss, labels, tf.cast(output, tf.float32) if output.dtype.size < 4 else output)
+            if loss.reduces:
+                remarks.append(f"loss {loss.name!r} gives one number a batch, {_SLOW}")
+        return remarks, notes
 
     def _picked(self, outputs: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
         def each(nest: Any, places: list[Any]) -> Any:
@@ -119,6 +137,12 @@ class OutputReading:
 
         places, label_places = [part.place for part in self.parts], [part.label_place for part in self.parts]
         return each(outputs, places), each(y, label_places), each(weights, label_places)
+
+
+def _told(fine: Any, otherwise: float, further: Any = None, then: float = 0.0) -> Any:
+    """float64[n]: `FINE` where all is, else the first code that applies."""
+    codes = tf.where(fine, tf.constant(FINE, tf.float64), tf.constant(otherwise, tf.float64))
+    return codes if further is None else tf.where(fine & ~further, tf.constant(then, tf.float64), codes)
 
 
 def _has_own_loss(model: Any) -> bool:
@@ -157,36 +181,47 @@ def _finite(outputs: Any, valid: Any) -> Any:
 
 def _known(head: Head) -> bool:
     """True for Keras' own losses that have a value for each record."""
-    return head.stable or (head.loss.keras_own and head.loss.name not in ("dice", "tversky"))
+    return head.stable or (head.loss.keras_own and not head.loss.reduces)
 
 
-def _try(loss: ModelLoss, y: Any, outputs: Any) -> bool:
-    """True if the loss must be asked about one record at a time."""
-    outputs = tf.cast(outputs, tf.float32) if outputs.dtype.size < 4 else outputs
+def _try(loss: ModelLoss, y: Any, outputs: Any) -> list[str]:
+    """Notes on a loss of which little is known.
+
+    Raises:
+      ValueError: if it fails, or compares records with each other.
+    """
     try:
         whole = loss.of_batch(y, outputs)
         together = loss.per_record(y, outputs).numpy()
-        alone = [loss.per_record(y[row : row + 1], outputs[row : row + 1]).numpy() for row in range(len(together))]
+        each = [loss.per_record(y[row : row + 1], outputs[row : row + 1]).numpy() for row in range(len(together))]
     except Exception as reason:
+        raise ValueError(f"loss {loss.name!r} fails on the audited records: {said(reason)}") from reason
+    alone = np.concatenate(each)
+    if loss.reduces:
+        return _notes_on(f"loss {loss.name!r}", whole, alone)
+    if not np.isfinite(together).any():
         raise ValueError(
-            f"loss {loss.name!r} fails on the audited records: {type(reason).__name__}: {reason}"
-        ) from reason
-    why = _dependence(whole, together, np.concatenate(alone))
-    if why is not None:
-        raise ValueError(
-            f"loss {loss.name!r} {why}: it compares the records of a batch with each other and has no meaning for one record; "
-            "give the audit another with loss=."
+            f"loss {loss.name!r} is NaN or infinite on the audited records; look at inputs, labels and the loss."
         )
-    return whole is not None
+    if not np.allclose(together, alone, rtol=1e-3, atol=1e-5, equal_nan=True):
+        raise ValueError(
+            f"loss {loss.name!r} gives a record another value when other records stand beside it{_COMPARES}"
+        )
+    return []
 
 
-def _dependence(whole: float | None, together: NDArray[np.float64], alone: NDArray[np.float64]) -> str | None:
-    """In which way a record's loss depends on the records beside it, or None."""
-    if whole is None:
-        same = np.allclose(together, alone, rtol=1e-3, atol=1e-5, equal_nan=True)
-        return None if same else "gives a record another value when other records stand beside it"
+def _notes_on(name: str, whole: float, alone: NDArray[np.float64]) -> list[str]:
+    """A note where a number a batch is not the mean over its records.
+
+    Raises:
+      ValueError: if it says nothing about a record alone.
+    """
+    if not np.isfinite(whole) and not np.isfinite(alone).all():
+        raise ValueError(f"{name} is NaN or infinite on the audited records; look at inputs, labels and the loss.")
     if not np.isfinite(alone).all():
-        return "is NaN or infinite for one record alone"
-    if len(alone) > 1 and np.ptp(alone) == 0 and not np.isclose(whole, alone[0], rtol=1e-3, atol=1e-6):
-        return f"gives {alone[0]:.4g} for every record alone"
-    return None
+        raise ValueError(f"{name} is NaN or infinite for one record alone{_COMPARES}")
+    if np.isclose(whole, alone.mean(), rtol=1e-3, atol=1e-6):
+        return []
+    if len(alone) > 1 and np.ptp(alone) <= 1e-6 * max(1.0, abs(whole)):
+        raise ValueError(f"{name} gives {alone[0]:.4g} for every record alone{_COMPARES}")
+    return [f"{name} of several records is not the mean of theirs: what it says of records together is not audited."]

@@ -43,7 +43,7 @@ def records_from(x: Any, y: Any, weights: Any, side: str) -> Records:
     """
     if y is None:
         raise ValueError(f"{side} holds inputs without labels; give {ACCEPTED}.")
-    labels = _labels(y, f"{side} labels")
+    labels = _labels(y, f"{side} labels", _rows_given(x))
     for leaf in tf.nest.flatten(labels):
         if leaf.ndim == 0:
             raise ValueError(
@@ -56,7 +56,7 @@ def records_from(x: Any, y: Any, weights: Any, side: str) -> Records:
         inputs = tf.nest.map_structure(lambda leaf: _array(leaf, f"{side} inputs"), _open_lists(x))
     else:
         inputs = _array(x, f"{side} inputs")
-    weighing = () if weights is None else tf.nest.map_structure(lambda leaf: _array(leaf, f"{side} weights"), weights)
+    weighing = () if weights is None else _labels(weights, f"{side} weights", count, named=True)
     for what, nest in (("inputs", inputs), ("labels", labels), ("weights", weighing)):
         for leaf in tf.nest.flatten(nest):
             if leaf.ndim == 0 or len(leaf) != count:
@@ -132,16 +132,42 @@ def _rows(ragged: Any) -> np.ndarray:
     return rows
 
 
-def _labels(y: Any, what: str) -> Any:
-    """An array, or a dict or tuple of them where there is more than one output."""
+def _labels(y: Any, what: str, count: int | None, named: bool = False) -> Any:
+    """An array, or a dict or tuple of them where there is more than one output; `count` records, if that is known.
+
+    `named` keeps the name of one output alone.
+    """
     if isinstance(y, dict):
+        if any(isinstance(leaf, dict) for leaf in y.values()):
+            raise ValueError(f"{what} are nests within a nest; give one dict, tuple or list of arrays, one an output.")
         each = {name: _array(leaf, what) for name, leaf in y.items()}
-        return next(iter(each.values())) if len(each) == 1 else each
-    several = isinstance(y, (tuple, list)) and len(y) > 0 and all(len(getattr(leaf, "shape", ())) for leaf in y)
-    # As many rows as entries: one-hot rows in a list, rather than outputs.
-    if not several or (isinstance(y, list) and len(y) == len(y[0])):
+        return next(iter(each.values())) if len(each) == 1 and not named else each
+    if not _are_outputs(y, count):
         return _array(y, what)
     return _array(y[0], what) if len(y) == 1 else tuple(_array(leaf, what) for leaf in y)
+
+
+def _are_outputs(y: Any, count: int | None) -> bool:
+    """True if a tuple or list holds one array an output, False if it holds the records' labels themselves."""
+    if not isinstance(y, (tuple, list)) or not y:
+        return False
+    if not all(len(getattr(leaf, "shape", ())) or isinstance(leaf, (list, tuple)) for leaf in y):
+        return False
+    as_outputs = count is None or all(len(leaf) == count for leaf in y)
+    # As many entries as records: one-hot rows in a list, unless each entry has a row for every record, too.
+    return as_outputs and (len(y) != count or all(hasattr(leaf, "shape") for leaf in y))
+
+
+def _rows_given(x: Any) -> int | None:
+    """How many records these inputs hold, where that can be told without the labels."""
+    if isinstance(x, dict):
+        return next((_num_rows(leaf) for leaf in x.values() if not isinstance(leaf, dict)), None)
+    if isinstance(x, tuple):
+        return _num_rows(x[0]) if x else None
+    if isinstance(x, list):
+        several = len(x) > 0 and all(len(getattr(leaf, "shape", ())) for leaf in x)
+        return _num_rows(x[0]) if several and len({_num_rows(leaf) for leaf in x}) == 1 else None
+    return _num_rows(x)
 
 
 def _is_list_of_inputs(x: Any, num_records: int) -> bool:

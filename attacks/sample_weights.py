@@ -38,8 +38,21 @@ def positions_weighed(members: Records, nonmembers: Records) -> tuple[Records, R
         )
     if not weighed[0]:
         return Records(members.x, members.y), Records(nonmembers.x, nonmembers.y)
-    tf.nest.assert_same_structure(members.weights, nonmembers.weights)
+    try:
+        tf.nest.assert_same_structure(members.weights, nonmembers.weights)
+    except (TypeError, ValueError):
+        raise ValueError("sample weights of members and nonmembers differ in structure; give both alike.") from None
+    for leaf in [*tf.nest.flatten(members.weights), *tf.nest.flatten(nonmembers.weights)]:
+        if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
+            raise ValueError("sample weights are NaN or infinite in places; clean them first.")
     return members, nonmembers
+
+
+def partly_weighed(records: Records) -> tuple[str, ...]:
+    """A note where positions have other weights than 0 and 1."""
+    if all(np.isin(leaf, (0, 1)).all() for leaf in tf.nest.flatten(records.weights)):
+        return ()
+    return ("sample weights of positions say which ones count (not 0) and no more: each of those counts alike.",)
 
 
 def _has_positions(weights: Any) -> bool:

@@ -54,6 +54,11 @@ def refuse_what_reaches_outside(made: Any, target: Any, data: TrainingData) -> N
             f"a shadow model's training reads weights of the audited model ({foreign[0].name}), by a closure of a layer or of "
             "the loss; give ShadowModels(model_fn=...), a function that makes model and loss anew."
         )
+    if any("rnn_state" in variable.name for variable in foreign):
+        raise ValueError(
+            "the model has stateful recurrent layers, whose state shadow models cannot take turns in; audit it by attacks that "
+            "need no shadow models."
+        )
     if foreign:
         raise ValueError(
             f"the model's training uses variables that are not its own ({foreign[0].name}), such as Keras' global seed generator "

@@ -104,7 +104,7 @@ class Auditor:
         for attack in self.attacks.values():
             asked = needs(attack).queries
             self._wanted[asked] = tuple(dict.fromkeys([*self._wanted.get(asked, ()), *attack.signals]))
-        self.remarks = [self._pass.slow] if self._pass.slow else []
+        self.remarks = list(self._pass.remarks)
         self.experiment = look_at(audit_set, self.labels, model, loss, blind=blind_baseline, seed=seed)
         self.warnings, self.void = list(self.experiment.warnings), self.experiment.void
         # Asked once now, so that whatever does not fit is refused before training.
@@ -238,7 +238,7 @@ class Auditor:
             step=step,
             warnings=tuple(self.warnings),
             void=self.void,
-            notes=(*notes, *self._pass.head.notes, *self.experiment.notes),
+            notes=(*notes, *self._pass.notes, *self.experiment.notes),
         )
 
     def _failed(self, attack: str, error: Exception, step: int | None) -> LeakageReport:

@@ -627,3 +627,13 @@ def test_a_loss_whose_weights_cannot_be_read_is_refused(monkeypatch):
     monkeypatch.setattr(model, "get_compile_config", lambda: 1 / 0)
     with pytest.raises(ValueError, match="what the model was compiled with cannot be read: ZeroDivisionError"):
         plan().fit(model, x, y, verbose=0)
+
+
+def test_stateful_layers_are_refused_in_a_sentence_of_their_own():
+    model = keras.Sequential(
+        [keras.Input(batch_shape=(4, 3, 1)), keras.layers.LSTM(2, stateful=True), keras.layers.Dense(1)]
+    )
+    model.compile("sgd", "mse")
+    x, y = np.random.default_rng(0).normal(size=(16, 3, 1)).astype("float32"), np.zeros(16, "float32")
+    with pytest.raises(ValueError, match="stateful recurrent layers"):
+        ShadowModels(2, epochs=1, batch_size=4).fit(model, x, y, verbose=0)
