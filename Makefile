@@ -11,10 +11,10 @@ demo: $(READY) ## train on real digits with the callback; table, TensorBoard log
 	$(BIN)/python codelabs/first_light.py
 
 test: $(READY) ## the fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 slow: $(READY) ## statistical studies, packaging, the demo itself
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -12,16 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .auc import auc, auc_value
+from .blind_classifier import classified, looks_at
 from .estimate import LEVEL, Estimate, check_level
-from .record_features import label_classes, named_columns, record_features, record_statistics, standardised
+from .record_features import named_columns, record_statistics
 from .roc import RocCurve
 
 MIN_A_SIDE = 20
 MAX_A_SIDE = 2_000
-_PENALTIES = (0.1, 1.0, 10.0)  # times the number of columns, which is the total variance of standardised ones
-_LOW_DIMENSION = 12
-_WAVES = 128
-_BINNED_COLUMNS = 32
 
 
 @dataclass(frozen=True)
@@ -96,10 +93,10 @@ def blind_baseline(
     rows, half = _halves([*inputs, *labels], truth, seed)
     inputs, labels, truth = [leaf[rows] for leaf in inputs], [leaf[rows] for leaf in labels], truth[rows]
     statistics = record_statistics(inputs, labels)
-    looks, columns = _looks(inputs, labels, statistics, seed)
+    looks, columns = looks_at(inputs, labels, statistics, seed)
     judged = []
     for test in (half == 0, half == 1):
-        score = _score(looks, columns, truth, ~test, test)
+        score = classified(looks, columns, truth, ~test, test)
         judged.append(auc(RocCurve.from_scores(score, truth[test]), level))
     value, low, high = (float(np.mean(part)) for part in zip(*[(e, e.low, e.high) for e in judged], strict=True))
     most_telling = _most_telling(statistics | named_columns(inputs), truth)
@@ -119,9 +116,6 @@ def _check(inputs: Sequence[NDArray], labels: Sequence[NDArray], truth: NDArray[
             f"{members} members and {truth.size - members} non-members are too few to tell the sides apart; "
             f"give at least {MIN_A_SIDE} of each."
         )
-
-
-# Halves
 
 
 def _halves(leaves: list[NDArray], truth: NDArray[np.bool_], seed: int) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
@@ -202,124 +196,6 @@ def _scrambled(words: NDArray[np.uint64], key: np.uint64) -> NDArray[np.uint64]:
     mixed = (words ^ key) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
     return mixed ^ (mixed >> np.uint64(32))
-
-
-# The classifier
-
-
-def _looks(
-    inputs: Sequence[NDArray], labels: Sequence[NDArray], statistics: dict[str, NDArray[np.float64]], seed: int
-) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
-    """Several sets of standardised columns, each for a discriminant of its own, and all plain columns together."""
-    rng = np.random.default_rng([seed, 0x100C])
-    features = record_features(inputs, seed)
-    named = _columns(statistics, len(features))
-    targets = [leaf for leaf in labels if label_classes(leaf) is None]
-    beside = [record_features(targets, seed)] if targets else []
-    plain = np.concatenate([features, named, *beside], axis=1)
-    low = features
-    if low.shape[1] > _LOW_DIMENSION:
-        low = standardised(low @ rng.normal(size=(low.shape[1], _LOW_DIMENSION)).astype(np.float32))
-    answers = _columns(record_statistics([], labels), len(features))
-    looks = [
-        plain,
-        np.concatenate([named, standardised(named**2)], axis=1),
-        standardised(_products(low, low, distinct=True)),
-        standardised(_products(answers, low)),
-        standardised(_bins(features[:, :_BINNED_COLUMNS])),
-        standardised(_waves(np.concatenate([low, named], axis=1), rng)),
-    ]
-    return [look for look in looks if look.shape[1]], plain
-
-
-def _columns(statistics: dict[str, NDArray[np.float64]], count: int) -> NDArray[np.float32]:
-    return standardised(np.stack(list(statistics.values()), axis=1) if statistics else np.zeros((count, 0)))
-
-
-def _products(left: NDArray[np.float32], right: NDArray[np.float32], distinct: bool = False) -> NDArray[np.float32]:
-    i, j = np.triu_indices(left.shape[1]) if distinct else np.indices((left.shape[1], right.shape[1])).reshape(2, -1)
-    return left[:, i] * right[:, j]
-
-
-def _bins(columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Indicators of eight equally filled bins of each column: any difference in one column's shape."""
-    edges = np.quantile(columns, np.arange(1, 8) / 8, axis=0) if columns.shape[1] else columns[:7]
-    above = np.concatenate([columns >= edge for edge in edges], axis=1).astype(np.float32)
-    middle = np.concatenate([above[:, columns.shape[1] :], np.zeros_like(columns)], axis=1)
-    return above - middle
-
-
-def _waves(columns: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Random Fourier features of a Gaussian kernel as wide as records are apart (Rahimi & Recht 2007)."""
-    directions = rng.normal(size=(columns.shape[1], _WAVES)).astype(np.float32) / np.sqrt(max(1, columns.shape[1]))
-    return np.cos(columns @ directions + rng.uniform(0, 2 * np.pi, _WAVES).astype(np.float32))
-
-
-def _score(
-    looks: list[NDArray[np.float32]],
-    columns: NDArray[np.float32],
-    truth: NDArray[np.bool_],
-    fitting: NDArray[np.bool_],
-    judged: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """float[judged records], higher = more member-like."""
-    parts = [_discriminant(look[fitting], truth[fitting], look[judged]) for look in looks]
-    parts.append(_stand_outs(columns[fitting], truth[fitting], columns[judged]))
-    total = np.zeros(judged.sum())
-    for skill, score in parts:
-        if (spread := score.std()) > 0:
-            # The square lets one good look drown the others' noise; what noise reaches keeps a small say.
-            total += max(skill - 1, 0.1) ** 2 * (score - score.mean()) / spread
-    return total
-
-
-def _discriminant(
-    columns: NDArray[np.float32], truth: NDArray[np.bool_], judged: NDArray[np.float32]
-) -> tuple[float, NDArray[np.float64]]:
-    """(skill, score of the judged): a ridge regression of membership, its penalty chosen by leaving one out."""
-    centre = columns.mean(axis=0)
-    fitted, others = (columns - centre).astype(np.float64), (judged - centre).astype(np.float64)
-    target = truth - truth.mean()
-    count, width = fitted.shape
-    wide = width > count
-    eigenvalues, vectors = np.linalg.eigh(fitted @ fitted.T if wide else fitted.T @ fitted)
-    eigenvalues = np.maximum(eigenvalues, 0)
-    basis = vectors if wide else fitted @ vectors
-    seen = basis.T @ target
-    candidates = []
-    for penalty in _PENALTIES:
-        shrunk = 1 / (eigenvalues + penalty * width)
-        factor = shrunk * eigenvalues if wide else shrunk
-        leverage = np.minimum((basis**2) @ factor, 0.999)
-        residual = (target - basis @ (factor * seen)) / (1 - leverage)
-        weights = fitted.T @ (vectors @ (shrunk * seen)) if wide else vectors @ (shrunk * seen)
-        candidates.append((_skill(target - residual, truth), others @ weights))
-    return max(candidates, key=lambda candidate: candidate[0])
-
-
-def _stand_outs(
-    columns: NDArray[np.float32], truth: NDArray[np.bool_], judged: NDArray[np.float32]
-) -> tuple[float, NDArray[np.float64]]:
-    """(skill, score of the judged) of the columns whose mean or mean square differs by more than the best of noise."""
-    skill, total = 0.0, np.zeros(len(judged))
-    own = np.zeros(len(columns))
-    for power in (1, 2):
-        here, there = columns.astype(np.float64) ** power, judged.astype(np.float64) ** power
-        members, nonmembers = here[truth], here[~truth]
-        error = np.sqrt(members.var(axis=0) / len(members) + nonmembers.var(axis=0) / len(nonmembers))
-        apart = (members.mean(axis=0) - nonmembers.mean(axis=0)) / np.maximum(error, 1e-6)
-        best_of_noise = np.sqrt(2 * np.log(2 * columns.shape[1] + 2))
-        weights = np.sign(apart) * np.maximum(np.abs(apart) - best_of_noise, 0)
-        own, total = own + here @ weights, total + there @ weights
-        skill = _skill(own, truth)
-    return skill, total
-
-
-def _skill(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
-    """Standard errors by which the AUC exceeds ½."""
-    members = int(truth.sum())
-    others = len(truth) - members
-    return (auc_value(scores, truth) - 0.5) / np.sqrt((len(truth) + 1) / (12 * members * others))
 
 
 def _most_telling(statistics: dict[str, NDArray[np.float64]], truth: NDArray[np.bool_]) -> str:

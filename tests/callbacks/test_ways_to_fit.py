@@ -217,3 +217,17 @@ def test_a_large_audit_is_spread_over_replicas_with_the_answers_of_the_plain_cal
     np.testing.assert_allclose(
         spread.signals(("loss",))["loss"], plain.signals(("loss",))["loss"], rtol=1e-6, atol=1e-6
     )
+
+
+def test_where_replicas_do_not_divide_the_records_their_shares_overlap(blobs, monkeypatch):
+    from privacy_callbacks.attacks import over_replicas
+    from privacy_callbacks.attacks.asked_records import resident_records
+    from privacy_callbacks.attacks.compiled_pass import SignalPass
+    from privacy_callbacks.attacks.record_arrays import Records
+
+    model = mirrored(blobs, [], None)
+    (x, y), _ = blobs
+    asked = resident_records(Records(x[:41], y[:41]))
+    expected = SignalPass(model, asked).signals(("loss",))["loss"]
+    monkeypatch.setattr(over_replicas, "WORTH_SPREADING", 41)
+    np.testing.assert_allclose(SignalPass(model, asked).signals(("loss",))["loss"], expected, rtol=1e-6, atol=1e-6)
