@@ -86,6 +86,7 @@ def test_failures_are_raised(make_model, blobs):
         audit(make_model(), *blobs, attacks=Failing())
 
 
+@pytest.mark.filterwarnings("ignore:the mix of classes differs:UserWarning")  # in 1 of 200
 @pytest.mark.slow
 def test_a_model_trained_on_neither_side_gives_intervals_that_cover_one_half(make_model):
     """Nominal 95 %: of 200 audits of models that saw other records, at most 8.6 % (3.5 standard errors) may miss."""
@@ -99,7 +100,7 @@ def test_a_model_trained_on_neither_side_gives_intervals_that_cover_one_half(mak
     model.fit(*records(300), epochs=30, verbose=0)
     misses = []
     for seed in range(200):
-        (report,) = audit(model, records(150), records(150), attacks=Threshold("loss"), seed=seed)
+        (report,) = audit(model, records(150), records(150), attacks=Threshold("loss"), seed=seed, blind_baseline=False)
         misses.append(not report.auc.low <= 0.5 <= report.auc.high)
     assert np.mean(misses) <= 0.05 + 3.5 * np.sqrt(0.05 * 0.95 / 200)
 
