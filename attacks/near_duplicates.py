@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from .record_features import FeatureMap
 
 NEAR = 0.1  # of the typical distance between two records
-MAX_EXAMINED = 200_000
+MAX_PAIRS = 400_000_000  # of a wanted and a passing record to compare: 2,000 against 200,000 take about four seconds
 _SKETCH = 64
 _SLACK = 1.6  # on squared distances: a 64-dimensional sketch has them within 18 % (one standard deviation)
 _CHUNK = 512
@@ -39,15 +39,17 @@ class NearDuplicateWatch:
     Args:
       wanted: the records to look for, flattened input leaves, arrays [n, ...].
       seed: decides sketches.
-      max_examined: so many passing records are looked at; `capped` tells whether there were more.
+      max_examined: so many passing records are looked at, and `capped` tells whether there were more; default: as many as
+        make 400 million pairs.
     Attributes:
       found: bool[n], wanted records with a near record on the other side; whatever the order in which that passes.
       examined: how many passing records were looked at.
       max_examined, capped: see above.
     """
 
-    def __init__(self, wanted: Sequence[NDArray], seed: int = 0, max_examined: int = MAX_EXAMINED) -> None:
-        self.max_examined, self.examined, self.capped = max_examined, 0, False
+    def __init__(self, wanted: Sequence[NDArray], seed: int = 0, max_examined: int | None = None) -> None:
+        most = MAX_PAIRS // max(1, len(wanted[0]))
+        self.max_examined, self.examined, self.capped = most if max_examined is None else max_examined, 0, False
         rng = np.random.default_rng([seed, 0x0EA2])
         self._map = FeatureMap(wanted, seed, _FLOOR)
         self.found = np.zeros(len(wanted[0]), bool)

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy_callbacks.attacks.audit_set import AuditSet
-from privacy_callbacks.attacks.blind import BlindBaseline, blind_baseline
+from privacy_callbacks.attacks.blind import MAX_A_SIDE, BlindBaseline, blind_baseline
 from privacy_callbacks.attacks.label_mix import label_mix
 from privacy_callbacks.attacks.low_fpr import nonmembers_needed
 from privacy_callbacks.attacks.near_duplicates import near_groups
 from privacy_callbacks.attacks.record_arrays import as_arrays, plain_leaves
+from privacy_callbacks.attacks.seeded_stream import seeded_stream
 
 from .publisher import HEADLINE_FPR
 
@@ -80,12 +81,20 @@ def look_at(
 
 
 def _baseline(audit_set: AuditSet, seed: int) -> BlindBaseline:
-    inputs, labels = (plain_leaves(as_arrays(nest)) for nest in (audit_set.x, audit_set.y))
+    rows = _some_of_each(audit_set.is_member, seed)
+    inputs, labels = ([leaf[rows] for leaf in plain_leaves(as_arrays(nest))] for nest in (audit_set.x, audit_set.y))
     groups = near_groups(inputs, seed)
     if audit_set.source_ids is not None:
-        owners = np.unique(audit_set.ids.astype(str), return_inverse=True)[1]
+        owners = np.unique(audit_set.ids[rows].astype(str), return_inverse=True)[1]
         groups = owners if len(np.unique(owners)) < len(owners) else groups
-    return blind_baseline(inputs, labels, audit_set.is_member, BLIND_LEVEL, seed, groups)
+    return blind_baseline(inputs, labels, audit_set.is_member[rows], BLIND_LEVEL, seed, groups)
+
+
+def _some_of_each(is_member: NDArray[np.bool_], seed: int) -> NDArray[np.intp]:
+    """As many rows of each side as a blind baseline reads: time is bounded however many are audited."""
+    stream = seeded_stream("blind baseline", seed)
+    sides = [stream.permutation(np.flatnonzero(side))[:MAX_A_SIDE] for side in (is_member, ~is_member)]
+    return np.sort(np.concatenate(sides))
 
 
 def _differ(baseline: BlindBaseline) -> str | None:
