@@ -19,6 +19,7 @@ from .roc import RocCurve
 
 MIN_A_SIDE = 20
 MAX_A_SIDE = 2_000
+_DISTINCT = 0.5  # of the records, at least, where some are taken for copies of others
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,8 @@ def _occurrence(hashes: NDArray[np.uint64], truth: NDArray[np.bool_]) -> NDArray
 def _without_planted_copies(hashes: NDArray[np.uint64], truth: NDArray[np.bool_]) -> NDArray[np.intp] | None:
     """Rows that keep one of equal records of one side; None if as many stand on one side as a random split leaves there."""
     _, first, group, count = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
+    if len(first) < _DISTINCT * len(hashes):
+        return None  # these are values, not copies; one that stands on one side alone is a difference
     members = np.bincount(group, weights=truth)
     one_sided = ((members == 0) | (members == count)) & (count > 1)
     share = truth.mean()

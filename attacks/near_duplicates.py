@@ -92,11 +92,11 @@ class NearDuplicateWatch:
         return np.concatenate(parts, axis=1)
 
     def pairs_with(self, batch: Sequence[NDArray]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """(rows of the batch, wanted records) that are near or equal to each other."""
+        """(rows of the batch, wanted records) that are near, and not equal, to each other."""
         if self._idle or not len(batch[0]):
             return np.empty(0, np.intp), np.empty(0, np.intp)
-        rows, hit, near, _ = self._compared(self._features(batch), np.arange(len(self.found)))
-        return rows[near], hit[near]
+        rows, hit, near, differs = self._compared(self._features(batch), np.arange(len(self.found)))
+        return rows[near & differs], hit[near & differs]
 
     def _near(self, features: tuple[NDArray[np.float32], ...]) -> NDArray[np.intp]:
         """Wanted records, not found yet, that are near to one of these and not equal to it."""
@@ -125,9 +125,10 @@ class NearDuplicateWatch:
 
 
 def near_groups(leaves: Sequence[NDArray], seed: int = 0) -> NDArray[np.int64] | None:
-    """int[n], equal for records that are near or equal to each other, directly or through others; None if nearness is natural.
+    """int[n], equal for records that are near to each other, directly or through others; None if nearness is natural.
 
-    It is natural, and says nothing, where one group would hold more than a tenth of the records.
+    It is natural, and says nothing, where one group would hold more than a tenth of the records. Equal records are no group by
+    themselves: they may be values.
 
     Args:
       leaves: flattened input leaves, arrays [n, ...].

@@ -118,6 +118,13 @@ def test_near_copies_within_members_are_no_difference(make_model):
     assert fired <= 2
 
 
+def test_a_column_of_few_values_is_still_compared(make_model):
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.integers(0, 15, 300), rng.integers(0, 12, 300)])
+    x, y = np.repeat(values[:, None], 6, axis=1).astype("float32"), rng.integers(0, 3, 600)
+    assert audit(make_model(), (x[:300], y[:300]), (x[300:], y[300:]), attacks=Threshold("loss"))[0].void is not None
+
+
 def test_equal_records_of_few_possible_values_are_no_copies():
     rng = np.random.default_rng(0)
     x, y = rng.poisson(0.1, (800, 12)).astype("float32"), np.zeros(800, int)
