@@ -21,8 +21,9 @@ _NATURAL_SHARE = 4
 class AuditSet:
     """A balanced, seeded sample of members and non-members, resident as tensors, and the truth about them.
 
-    Each side is read once, in one pass, and sampled uniformly without replacement; arrays, `tf.data` and `PyDataset`
-    give the same sample of the same records. Memory is bounded by `size`, whatever the length of the sources.
+    Each side is sampled uniformly without replacement in one pass; arrays, `tf.data` and `PyDataset` give the same sample of
+    the same records. Members are read a second time where one in twenty non-members has a near copy among them, to see
+    whether that is natural. Memory is bounded by `size`, whatever the length of the sources.
 
     Axis n: the audited records, members first, each side in the order of its source.
 

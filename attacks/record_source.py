@@ -1,6 +1,7 @@
 """Where records come from: arrays, tf.data or PyDataset, read as batches of NumPy arrays in a stable order.
 
-Nothing here shuffles, seeds or otherwise touches random state; a source is read at most once.
+Nothing here shuffles, seeds or otherwise touches random state. Each iteration is one pass; of a `PyDataset` the first batch is
+read twice, to notice one that gives other values each time.
 """
 
 from __future__ import annotations
