@@ -16,19 +16,35 @@ from .roc import check_scores
 if TYPE_CHECKING:
     from .shadow_signals import ShadowSignals
 
+# Those that an audit computes by itself, and those it computes where an attack asks for them.
 SIGNAL_NAMES = ("loss", "confidence", "scaled_logit", "margin", "entropy", "modified_entropy", "correct")
+FURTHER_SIGNALS = ("top_1", "top_2", "top_3", "min_k", "zlib", "gradient_norm", "weight_gradient_norm")
 
 
 class Signals(Mapping[str, NDArray[np.float64]]):
     """One model's answers: name → float[n, q], all of one shape; higher = more member-like. Read-only.
 
-    Axes: n audited records, q queries a record (1 unless an attack asked for more).
+    Beside them stands what else an attacker who holds a record knows of it.
 
+    Axes: n audited records, q queries a record (1 unless an attack asked for more), t audits, d features.
+
+    Attributes:
+      labels: int[n], class numbers; None where records have no single class.
+      features: float[n, d], the record itself as numbers; None unless an attack sets `needs_inputs`.
+      course: float[t, n], minus each record's loss at the audits so far, the newest last; None unless an attack sets
+        `needs_course`.
     Raises:
-      ValueError: if a signal is not [n, q], or two differ in shape.
+      ValueError: if a signal is not [n, q], or two differ in shape, or something else is not about n records.
     """
 
-    def __init__(self, values: Mapping[str, ArrayLike]) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, ArrayLike],
+        *,
+        labels: ArrayLike | None = None,
+        features: ArrayLike | None = None,
+        course: ArrayLike | None = None,
+    ) -> None:
         self._values: dict[str, NDArray[np.float64]] = {}
         for name, given in values.items():
             array = np.array(given, dtype=np.float64)
@@ -37,6 +53,33 @@ class Signals(Mapping[str, NDArray[np.float64]]):
                 raise ValueError(f"signal {name!r} has shape {array.shape}; give every signal as (records, queries).")
             array.flags.writeable = False
             self._values[name] = array
+        self.labels = None if labels is None else np.asarray(labels)
+        self.features = None if features is None else np.asarray(features)
+        self.course = None if course is None else np.asarray(course, dtype=np.float64)
+        for name, known, axis, rank in (
+            ("labels", self.labels, 0, 1),
+            ("features", self.features, 0, 2),
+            ("course", self.course, 1, 2),
+        ):
+            if known is not None and (
+                known.ndim != rank or {known.shape[axis]} != {len(v) for v in self._values.values()}
+            ):
+                raise ValueError(f"{name} has shape {known.shape}, which does not fit the records of the signals.")
+
+    def of(self, rows: ArrayLike) -> Signals:
+        """These records alone (indices or a mask)."""
+        chosen = np.asarray(rows)
+        return Signals(
+            {name: array[chosen] for name, array in self._values.items()},
+            labels=None if self.labels is None else self.labels[chosen],
+            features=None if self.features is None else self.features[chosen],
+            course=None if self.course is None else self.course[:, chosen],
+        )
+
+    def beside(self, **known: ArrayLike | None) -> Signals:
+        """The same answers, with these `labels`, `features` or `course` beside them."""
+        kept = {"labels": self.labels, "features": self.features, "course": self.course}
+        return Signals(self._values, **(kept | known))
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         return self._values[name]
@@ -73,6 +116,19 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Examples:
+    """Records whose membership is known, other ones than those that are judged.
+
+    Attributes:
+      signals: what the model answers about them.
+      is_member: bool[n].
+    """
+
+    signals: Signals
+    is_member: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class AttackContext:
     """What an attack may learn from. It never holds the membership of the records it will be judged on.
 
@@ -81,11 +137,13 @@ class AttackContext:
       seed: for whatever is random in the attack.
       shadows: the shadow models' signals on the audited records, in their order, and on the population; None unless the
         attack sets `needs_shadows`.
+      examples: records of the audit that this fit will not judge; None unless the attack sets `needs_examples`.
     """
 
     population: Signals | None = None
     seed: int = 0
     shadows: ShadowSignals | None = None
+    examples: Examples | None = None
 
     def shadow_models(self) -> ShadowSignals:
         """The shadow models' signals.
@@ -96,6 +154,26 @@ class AttackContext:
         if self.shadows is None:
             raise ValueError("the attack compares with shadow models; give some with shadow_models=.")
         return self.shadows
+
+    def population_signals(self) -> Signals:
+        """The signals of records that no model trained on.
+
+        Raises:
+          ValueError: if there are none.
+        """
+        if self.population is None:
+            raise ValueError("the attack needs records that no model trained on; give some with population=.")
+        return self.population
+
+    def known_examples(self) -> Examples:
+        """Records whose membership is known.
+
+        Raises:
+          ValueError: if there are none.
+        """
+        if self.examples is None:
+            raise ValueError("the attack learns from records of known membership; score with cross_fitted().")
+        return self.examples
 
 
 class FittedAttack(Protocol):
@@ -110,8 +188,11 @@ class Attack(Protocol):
     """A frozen description of an attack.
 
     Further attributes that an attack may have: `needs_population` (True if it learns from records that no model trained on),
-    `needs_shadows` (True if it learns from shadow models) and `queries` (functions of a batch of inputs, deterministic, each
-    of which is asked instead of the record as it is; their answers stand on the query axis in this order). See `needs`.
+    `needs_shadows` (True if it learns from shadow models), `needs_examples` (True if it learns from records of known
+    membership: it is fitted twice, on one half of the audited records to score the other), `needs_inputs` and `needs_course`
+    (True if it reads `Signals.features`, `Signals.course`), `queries` (functions of a batch of inputs, deterministic, each
+    of which is asked instead of the record as it is; their answers stand on the query axis in this order) and `notes`
+    (sentences for its reports). See `needs`.
 
     Attributes:
       name: what reports, log keys and TensorBoard runs call it.
@@ -134,6 +215,9 @@ class Needs(NamedTuple):
     population: bool
     shadows: bool
     queries: tuple[Callable[[Any], Any], ...]
+    examples: bool = False
+    inputs: bool = False
+    course: bool = False
 
 
 def needs(attack: Attack) -> Needs:
@@ -142,6 +226,9 @@ def needs(attack: Attack) -> Needs:
         bool(getattr(attack, "needs_population", False)),
         bool(getattr(attack, "needs_shadows", False)),
         tuple(getattr(attack, "queries", ())),
+        bool(getattr(attack, "needs_examples", False)),
+        bool(getattr(attack, "needs_inputs", False)),
+        bool(getattr(attack, "needs_course", False)),
     )
 
 
@@ -169,13 +256,13 @@ def named_attacks(attacks: Attack | Iterable[Attack]) -> Mapping[str, Attack]:
 
 
 def check_signal(name: str) -> str:
-    """Returns `name` if it is one of `SIGNAL_NAMES`.
+    """Returns `name` if it is one of `SIGNAL_NAMES` or `FURTHER_SIGNALS`.
 
     Raises:
       ValueError: if it is not.
     """
-    if name not in SIGNAL_NAMES:
-        raise ValueError(f"{name!r} is not a signal; choose one of {', '.join(SIGNAL_NAMES)}.")
+    if name not in (*SIGNAL_NAMES, *FURTHER_SIGNALS):
+        raise ValueError(f"{name!r} is not a signal; choose one of {', '.join((*SIGNAL_NAMES, *FURTHER_SIGNALS))}.")
     return name
 
 

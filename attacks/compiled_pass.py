@@ -10,6 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from .attack import Signals
+from .compressed_size import compressed_sizes
+from .gradient_norm import weights_gradient_norm
 from .graph_loop import stacked
 from .graph_reading import largest_tensor_bytes, written_variables
 from .model_call import ModelCall
@@ -170,10 +172,11 @@ class SignalPass:
         records: tuple[Any, ...],
         describe: Callable[[NDArray[np.intp]], str],
     ) -> Signals:
-        unfit = [name for name in names if name not in self.head.signals]
+        fitting = (*self.head.signals, *self.head.further_signals)
+        unfit = [name for name in names if name not in fitting]
         if unfit:
             raise ValueError(
-                f"signal {unfit[0]!r} does not fit this model's head ({self.head.kind}); it has {', '.join(self.head.signals)}."
+                f"signal {unfit[0]!r} does not fit this model's head ({self.head.kind}); it has {', '.join(fitting)}."
             )
         count = _count(records)
         if self._fixed is not None and count < self._fixed:
@@ -208,7 +211,10 @@ class SignalPass:
                 raise ValueError(
                     f"signal {name!r} is NaN {describe(undefined)}, though the outputs are finite: look at the loss."
                 )
-        return Signals({name: row.T for name, row in zip(names, rows, strict=False)})
+        found = {name: row.T for name, row in zip(names, rows, strict=False)}
+        if "zlib" in found:
+            found["zlib"] = found["zlib"] / compressed_sizes(records[0], records[2][0].numpy())[:count, None]
+        return Signals(found)
 
     def _graph(self, names: tuple[str, ...], queries: Queries, records: tuple[Any, ...]) -> Callable[[], list[Any]]:
         """Asks for float64[chunks, names + 1, queries, records in a chunk], one such tensor a replica.
@@ -260,7 +266,20 @@ class SignalPass:
     def _signal(self, name: str, outputs: Any, x: Any, *truth: Any) -> Any:
         if name == "loss" and self.head.by_model:
             return -self._call.own_losses(x, truth[0], truth[2])
+        if name == "weight_gradient_norm":
+            return self._weight_gradients(x, *truth)
         return self._reading.compute(name, outputs, *truth)
+
+    def _weight_gradients(self, x: Any, *truth: Any) -> Any:
+        """float64[n]: see `weights_gradient_norm`; one record at a time."""
+
+        def of_one(index: Any) -> Any:
+            one, *labels = tf.nest.map_structure(lambda leaf: rows_of(leaf, index, 1), (x, *truth))
+            with tf.GradientTape() as tape:
+                loss = self._reading.compute("loss", self._call(one), *labels)
+            return weights_gradient_norm(loss, tape, self.model.trainable_variables)
+
+        return stacked(of_one, tf.shape(tf.nest.flatten(truth)[0])[0], ())
 
 
 def _altered(query: Callable[[Any], Any], x: Any) -> Any:

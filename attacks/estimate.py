@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -73,6 +73,34 @@ class Estimate(float):
         named = {"value": float(self), "low": self.low, "high": self.high, "level": self.level}
         named |= {"null_level": self.null_level, **self.details}
         return {name: value for name, value in named.items() if value is not None}
+
+
+def mean_estimate(estimates: Sequence[Estimate | None]) -> Estimate | None:
+    """The mean of several, with the means of their ends and null levels; None if one is None.
+
+    Of their details counts (whole numbers) are summed, other figures averaged.
+    """
+    known = [estimate for estimate in estimates if estimate is not None]
+    if len(known) < len(estimates):
+        return None
+
+    def mean(parts: list[Any]) -> float | None:
+        return None if None in parts else float(np.mean(parts))
+
+    details = {}
+    for name in known[0].details:
+        parts = [estimate.details[name] for estimate in known]
+        details[name] = (
+            sum(parts) if all(isinstance(part, (int, np.integer)) for part in parts) else float(np.mean(parts))
+        )
+    return Estimate(
+        float(np.mean(known)),
+        mean([estimate.low for estimate in known]),
+        mean([estimate.high for estimate in known]),
+        known[0].level,
+        mean([estimate.null_level for estimate in known]),
+        details,
+    )
 
 
 def normal_quantile(level: float) -> float:

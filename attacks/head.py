@@ -10,9 +10,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from .attack import SIGNAL_NAMES
+from .gradient_norm import last_layer_input
 from .label_reading import check_targets, class_labels, names_classes
-from .model_loss import ModelLoss, mean_over_positions
-from .signals import CLASSIFIER_SIGNALS, over_labels, two_class_logits
+from .model_loss import ModelLoss
+from .position_means import lowest_positions, mean_over_positions, sum_over_positions
+from .signals import CLASSIFIER_SIGNALS, TOP_SIGNALS, over_labels, two_class_logits
 
 # log p of a probability that underflowed: the smallest normal float32, the type most models answer in.
 _TINY = 1.1754944e-38
@@ -52,11 +54,22 @@ class Head:
         """The signals that fit this head, `loss` first."""
         return ("loss",) if self.kind == "loss_only" else SIGNAL_NAMES
 
+    @property
+    def further_signals(self) -> tuple[str, ...]:
+        """The signals that fit this head too, and are computed where an attack asks for them."""
+        largest = () if self.kind == "loss_only" else tuple(TOP_SIGNALS)
+        positions = self.kind in ("categorical", "binary") and self.labels is not None and self.labels.ndim > 1
+        gradients = () if self.by_model else ("gradient_norm", "weight_gradient_norm")
+        return (*largest, *(("min_k", "zlib") if positions else ()), *gradients)
+
     def compute(self, name: str, outputs: Any, y: Any, labels: Any, valid: Any = None) -> Any:
         """float64[n], inside the graph that made `outputs`: of a record with several positions, the mean over the valid ones.
 
+        Two are not means: `min_k` is that of the log-likelihoods of the fifth of positions that the model finds least likely;
+        `zlib` is the sum of all, which `SignalPass` divides by the record's compressed size.
+
         Args:
-          name: one of `signals`.
+          name: one of `signals` or `further_signals`, those of gradients apart.
           outputs: the output [n, ...].
           y: the labels as the loss takes them.
           labels: the rows of `self.labels` that belong to them.
@@ -64,7 +77,14 @@ class Head:
         """
         if name == "loss":
             return self._loss(outputs, y, labels, valid)
+        if name in ("min_k", "zlib"):
+            likelihoods = self._classifier_signal("confidence", self._logits(outputs), labels)
+            return (lowest_positions if name == "min_k" else sum_over_positions)(likelihoods, valid)
         return mean_over_positions(self._classifier_signal(name, self._logits(outputs), labels), valid)
+
+    def layer_input(self, outputs: Any) -> Any:
+        """The input of the layer that made these outputs; see `last_layer_input`."""
+        return last_layer_input(activation_behind(outputs)[1])
 
     def valid_positions(self, outputs: Any, y: Any, weights: Any) -> Any:
         """bool[n, positions...]: where training looks, by Keras' mask, the class to ignore and weights of 0; None = everywhere.
@@ -108,9 +128,10 @@ class Head:
         return mean_over_positions(self._classifier_signal("confidence", logits, labels), valid)
 
     def _classifier_signal(self, name: str, logits: Any, labels: Any) -> Any:
+        signal = TOP_SIGNALS[name] if name in TOP_SIGNALS else CLASSIFIER_SIGNALS[name]
         if self.kind == "categorical":
-            return CLASSIFIER_SIGNALS[name](logits, labels)
-        values = CLASSIFIER_SIGNALS[name](two_class_logits(logits), labels)
+            return signal(logits, labels)
+        values = signal(two_class_logits(logits), labels)
         return over_labels(name, values) if self.kind == "multi_label" else values
 
     def _logits(self, outputs: Any) -> Any:

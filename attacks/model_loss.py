@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from .graph_loop import stacked
+from .position_means import mean_over_positions
 from .said import said
 
 _FAMILIES = {
@@ -105,24 +106,6 @@ class ModelLoss:
 
 def _is_no_batch(values: Any, outputs: Any) -> bool:
     return values.shape.rank == 0 or (values.shape.rank is not None and values.shape[0] != outputs.shape[0])
-
-
-def mean_over_positions(values: Any, valid: Any = None) -> Any:
-    """float64[n] from float64[n, ...]: the mean over all trailing axes, or over those of the leading ones that are valid.
-
-    Args:
-      values: float64[n, positions..., rest...].
-      valid: bool[n, positions...]; None = all. A record without any gets 0.
-    """
-    if valid is not None:
-        rest = list(range(valid.shape.rank, values.shape.rank))
-        values = tf.reduce_mean(values, axis=rest) if rest else values
-        values = tf.reshape(values, [tf.shape(values)[0], -1])
-        weights = tf.cast(tf.reshape(valid, tf.shape(values)), tf.float64)
-        # Selected before they are summed: what stands in padding may be NaN.
-        values = tf.where(weights > 0, values, tf.zeros_like(values))
-        return tf.math.divide_no_nan(tf.reduce_sum(values, axis=1), tf.reduce_sum(weights, axis=1))
-    return tf.reduce_mean(tf.reshape(values, [tf.shape(values)[0], -1]), axis=1)
 
 
 def read_loss(loss: Any, label_shape: tuple[int, ...], output_shape: tuple[int | None, ...]) -> ModelLoss:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from .gradient_norm import gradient_norm
 from .head import Head, read_head
 from .model_call import ModelCall
 from .model_loss import ModelLoss, read_loss
@@ -76,6 +77,10 @@ class OutputReading:
 
     def compute(self, name: str, outputs: Any, y: Any, labels: tuple[Any, ...], weights: Any) -> Any:
         """float64[n] in a graph: the named signal."""
+        if name == "gradient_norm":
+            assert isinstance(self.head, Head)
+            loss = self.compute("loss", outputs, y, labels, weights)
+            return gradient_norm(loss, self.head.layer_input(self._picked(outputs, y, weights)[0]))
         outputs, y, weights = self._picked(outputs, y, weights)
         valid = self.head.valid_positions(outputs, y, weights)
         return self.head.compute(name, outputs, y, labels if isinstance(self.head, SummedHead) else labels[0], valid)

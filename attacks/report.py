@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from .advantage import advantage
 from .auc import auc
-from .estimate import LEVEL, Estimate, check_level
+from .estimate import LEVEL, Estimate, check_level, mean_estimate
+from .folds import ranks_in_folds, rows_of_folds
 from .information import mutual_information
 from .low_fpr import FPRS, nonmembers_needed, tpr_at_fpr
 from .p_value import p_value
@@ -42,6 +43,7 @@ class LeakageReport:
       notes: sentences on how the numbers were made.
       refusals: the reason why a metric is None, by the metric's name.
       void: why no leak can be told from these records, whatever the numbers; one of the warnings, or None.
+      folds: 1, or 2 if two halves of the records were judged apart and every number is the mean of theirs: see `from_scores`.
     """
 
     attack: str
@@ -61,6 +63,7 @@ class LeakageReport:
     notes: tuple[str, ...] = ()
     refusals: Mapping[str, str] = field(default_factory=dict)
     void: str | None = None
+    folds: int = 1
 
     @classmethod
     def from_scores(
@@ -76,6 +79,7 @@ class LeakageReport:
         warnings: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
         void: str | None = None,
+        folds: ArrayLike | None = None,
     ) -> LeakageReport:
         """Judges scores against the truth.
 
@@ -88,11 +92,22 @@ class LeakageReport:
           step: see the class.
           level: confidence level of every interval.
           warnings, notes, void: sentences to carry along.
+          folds: int[n], for scores of an attack that learned from records of known membership (`cross_fitted`): the records
+            of one fold were scored by one attacker, fitted to the others. Each fold is judged by itself; every number is the
+            mean over folds, and so are the ends of its interval, since what one fold is lucky with the other is lucky with,
+            too: an interval from all scores together would be too narrow. The curve joins the scores' ranks in their folds.
         Raises:
           ValueError: on shapes that differ, NaN scores, flags that are not 0 / 1, an empty side, or a level outside (0, 1).
         """
         check_level(level)
         values, truth = check_scores(scores, is_member)
+        if folds is not None:
+            apart = [
+                cls.from_scores(values[rows], truth[rows], attack, seed, slice=slice, step=step, level=level)
+                for rows in rows_of_folds(folds, truth)
+            ]
+            joined = RocCurve.from_scores(ranks_in_folds(values, folds), truth)
+            return replace(mean_of_folds(apart, joined), warnings=tuple(warnings), notes=tuple(notes), void=void)
         refusals: dict[str, str] = {}
 
         def metric_or_refusal(name: str, metric: Callable[[], Estimate]) -> Estimate | None:
@@ -177,6 +192,7 @@ class LeakageReport:
             "notes": list(self.notes),
             "refusals": dict(self.refusals),
             "void": self.void,
+            "folds": self.folds,
         }
 
     def summary(self) -> str:
@@ -188,6 +204,26 @@ def low_fpr_name(fpr: float) -> str:
     """`tpr_at_fpr_1e-2` for 0.01."""
     mantissa, exponent = f"{fpr:e}".split("e")
     return f"tpr_at_fpr_{float(mantissa):g}e{int(exponent)}"
+
+
+def mean_of_folds(reports: Sequence[LeakageReport], roc: RocCurve) -> LeakageReport:
+    """The report whose numbers are the means of these; one that a fold refused is refused."""
+    first = reports[0]
+    refusals = {name: reason for report in reports for name, reason in report.refusals.items()}
+    found = {name: mean_estimate([report.estimates()[name] for report in reports]) for name in first.estimates()}
+    metrics = {name: found[name] for name in found if not name.startswith("tpr_at_fpr")}
+    return replace(
+        first,
+        **metrics,
+        num_members=roc.num_members,
+        num_nonmembers=roc.num_nonmembers,
+        tpr_at_fpr={fpr: found[low_fpr_name(fpr)] for fpr in FPRS},
+        # Whatever the folds have to do with each other: Bonferroni.
+        p_value=min(1.0, len(reports) * min(report.p_value or 0.0 for report in reports)),
+        roc=roc,
+        refusals=refusals,
+        folds=len(reports),
+    )
 
 
 class _Table(str):

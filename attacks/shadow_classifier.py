@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .attack import AttackContext, Signals, check_name, check_signal
+from .attack import AttackContext, check_name, check_signal
+from .membership_classifier import MembershipClassifier, check_classifier
 from .shadow_signals import ShadowSignals
 
 _FEATURES = ("loss", "scaled_logit", "margin", "entropy", "modified_entropy", "correct")
@@ -47,18 +48,8 @@ class ShadowClassifier:
             check_signal(signal)
         if self.max_rows < 2:
             raise ValueError(f"max_rows is {self.max_rows}; give at least 2.")
-        needed = ("fit", "get_params")
-        if self.classifier is not None and (
-            isinstance(self.classifier, type) or not all(hasattr(self.classifier, name) for name in needed)
-        ):
-            raise TypeError(f"classifier is {self.classifier!r}; give an instance of a scikit-learn classifier.")
-        if self.classifier is not None and not (
-            hasattr(self.classifier, "predict_proba") or hasattr(self.classifier, "decision_function")
-        ):
-            raise TypeError(
-                f"{self.classifier!r} has neither predict_proba nor decision_function, so it cannot rank records "
-                "(an SVC has decision_function)."
-            )
+        if self.classifier is not None:
+            check_classifier(self.classifier)
         check_name(self.name)
 
     @property
@@ -66,27 +57,17 @@ class ShadowClassifier:
         """The signals it reads."""
         return tuple(self.features)
 
-    def fit(self, context: AttackContext) -> FittedClassifier:
+    def fit(self, context: AttackContext) -> MembershipClassifier:
         """Fits the classifier on the shadow models' answers.
 
         Raises:
           ValueError: if the shadow models trained on all records or on none.
         """
-        from sklearn.base import clone
         from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
 
-        shadows = context.shadow_models()
-        rows, is_in = self._rows(shadows, context.seed)
-        classifier = clone(self.classifier) if self.classifier is not None else LogisticRegression(max_iter=1_000)
-        unset = [
-            key for key, value in classifier.get_params().items() if key.endswith("random_state") and value is None
-        ]
-        classifier.set_params(**dict.fromkeys(unset, context.seed))
-        limits = _finite_range(rows)
-        model = make_pipeline(StandardScaler(), classifier).fit(np.clip(rows, *limits), is_in)
-        return FittedClassifier(self.signals, model, limits)
+        rows, is_in = self._rows(context.shadow_models(), context.seed)
+        classifier = self.classifier if self.classifier is not None else LogisticRegression(max_iter=1_000)
+        return MembershipClassifier.fitted(classifier, self.signals, rows, is_in, context.seed)
 
     def _rows(self, shadows: ShadowSignals, seed: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """float[rows, features] and bool[rows], as many IN as OUT."""
@@ -99,27 +80,3 @@ class ShadowClassifier:
         chosen = np.concatenate([rng.choice(side, most, replace=False) for side in sides])
         flat = [shadows[name].mean(axis=2, dtype=np.float64).ravel()[chosen] for name in self.features]
         return np.stack(flat, axis=1), is_in[chosen]
-
-
-def _finite_range(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The lowest and highest finite value of each feature: an infinite one counts as the most extreme seen."""
-    finite = np.isfinite(rows)
-    low = np.min(rows, axis=0, where=finite, initial=np.inf)
-    high = np.max(rows, axis=0, where=finite, initial=-np.inf)
-    return np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
-
-
-@dataclass(frozen=True)
-class FittedClassifier:
-    """The fitted classifier and the range of each feature that it has seen."""
-
-    features: tuple[str, ...]
-    model: Any
-    limits: tuple[NDArray[np.float64], NDArray[np.float64]]
-
-    def score(self, signals: Signals) -> NDArray[np.float64]:
-        """float[n]: log-odds (or the classifier's decision function) that a model trained on the record."""
-        rows = np.clip(np.stack([signals[name].mean(axis=1) for name in self.features], axis=1), *self.limits)
-        if hasattr(self.model, "decision_function"):
-            return np.asarray(self.model.decision_function(rows), dtype=np.float64)
-        return np.asarray(self.model.predict_proba(rows)[:, list(self.model.classes_).index(True)], dtype=np.float64)

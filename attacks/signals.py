@@ -12,6 +12,7 @@ multi-label head is one such pair a label, and `over_labels` joins the labels.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -69,6 +70,16 @@ def correct(logits: Any, labels: Any) -> Any:
     return tf.cast(tf.argmax(logits, axis=-1) == tf.cast(labels, tf.int64), tf.float64)
 
 
+def top(logits: Any, labels: Any, place: int) -> Any:
+    """The largest, second, third … log-probability, in nats (of fewer classes the smallest). Does not read the labels.
+
+    Source: Salem et al. 2019, arXiv:1806.01246 (three are enough for a trained attacker).
+    """
+    logits, _ = _prepared(logits, labels)
+    log_p, _ = _log_p_and_log_rest(logits)
+    return tf.math.top_k(log_p, min(place, logits.shape[-1])).values[..., -1]
+
+
 CLASSIFIER_SIGNALS: dict[str, Callable[[Any, Any], Any]] = {
     "confidence": confidence,
     "scaled_logit": scaled_logit,
@@ -77,6 +88,7 @@ CLASSIFIER_SIGNALS: dict[str, Callable[[Any, Any], Any]] = {
     "modified_entropy": modified_entropy,
     "correct": correct,
 }
+TOP_SIGNALS = {f"top_{place}": partial(top, place=place) for place in (1, 2, 3)}
 
 
 def over_labels(name: str, values: Any) -> Any:

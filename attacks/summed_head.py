@@ -25,6 +25,7 @@ class SummedHead:
 
     kind = "several outputs"
     signals = ("loss",)
+    further_signals = ("weight_gradient_norm",)
     labels = None
     by_model = False
 

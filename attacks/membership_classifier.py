@@ -1,0 +1,84 @@
+"""A scikit-learn classifier of membership: checked, seeded, scaled, and deaf to infinities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .attack import Signals
+
+
+def check_classifier(classifier: Any) -> None:
+    """Nothing, if it is an unfitted scikit-learn classifier that can rank records.
+
+    Raises:
+      TypeError: otherwise.
+    """
+    if isinstance(classifier, type) or not all(hasattr(classifier, name) for name in ("fit", "get_params")):
+        raise TypeError(f"classifier is {classifier!r}; give an instance of a scikit-learn classifier.")
+    if not (hasattr(classifier, "predict_proba") or hasattr(classifier, "decision_function")):
+        raise TypeError(
+            f"{classifier!r} has neither predict_proba nor decision_function, so it cannot rank records "
+            "(an SVC has decision_function)."
+        )
+
+
+@dataclass(frozen=True)
+class MembershipClassifier:
+    """A fitted classifier and the range of each feature that it has seen.
+
+    Attributes:
+      features: the signals it sees, in order; of several queries their mean.
+      model: the fitted pipeline, scaling included.
+      limits: the lowest and highest finite value of each feature: an infinite one counts as the most extreme seen.
+    """
+
+    features: tuple[str, ...]
+    model: Any
+    limits: tuple[NDArray[np.float64], NDArray[np.float64]]
+
+    @classmethod
+    def fitted(
+        cls, classifier: Any, features: Sequence[str], rows: NDArray[np.float64], truth: NDArray[np.bool_], seed: int
+    ) -> MembershipClassifier:
+        """Fits a clone of the classifier behind a scaler.
+
+        Args:
+          classifier: see `check_classifier`; a `random_state` parameter that is None is set to `seed`.
+          features: the names of the columns.
+          rows: float[n, features], without NaN.
+          truth: bool[n], True = trained on.
+          seed: see above.
+        """
+        from sklearn.base import clone
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        seeded = clone(classifier)
+        unset = [key for key, value in seeded.get_params().items() if key.endswith("random_state") and value is None]
+        seeded.set_params(**dict.fromkeys(unset, seed))
+        limits = _finite_range(rows)
+        return cls(tuple(features), make_pipeline(StandardScaler(), seeded).fit(np.clip(rows, *limits), truth), limits)
+
+    def score(self, signals: Signals) -> NDArray[np.float64]:
+        """float[n]: log-odds (or whatever the classifier ranks by) that a model trained on the record."""
+        rows = np.clip(columns_of(signals, self.features), *self.limits)
+        if hasattr(self.model, "decision_function"):
+            return np.asarray(self.model.decision_function(rows), dtype=np.float64)
+        return np.asarray(self.model.predict_proba(rows)[:, list(self.model.classes_).index(True)], dtype=np.float64)
+
+
+def columns_of(signals: Signals, features: Sequence[str]) -> NDArray[np.float64]:
+    """float[n, features]: these signals, averaged over queries."""
+    return np.stack([signals[name].mean(axis=1) for name in features], axis=1)
+
+
+def _finite_range(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    finite = np.isfinite(rows)
+    low = np.min(rows, axis=0, where=finite, initial=np.inf)
+    high = np.max(rows, axis=0, where=finite, initial=-np.inf)
+    return np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
