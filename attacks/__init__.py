@@ -7,15 +7,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .array_signals import signals_from_arrays
     from .asked_records import signals_of
-    from .attack import Attack, AttackContext, FittedAttack, Scores, Signals
+    from .attack import Attack, AttackContext, Examples, FittedAttack, Scores, Signals
+    from .attack_p import AttackP, attack_p_scores
     from .attack_r import AttackR, attack_r_scores
     from .audit_set import AuditSet
     from .audit_warning import AuditWarning
     from .blind import BlindBaseline, blind_baseline
+    from .by_slice import sliced_reports
+    from .cross_fitting import CrossFitted, cross_fitted
     from .difficulty_calibration import DifficultyCalibration, difficulty_calibration_scores
     from .estimate import Estimate
+    from .information_of_signals import information_view
+    from .information_table import InformationView, SignalInformation
+    from .label_only import LabelOnly
     from .lira import LiRA, lira_scores
+    from .membership_probability import membership_probabilities
     from .predictive_value import ppv
     from .report import LeakageReport
     from .rmia import RMIA, rmia_scores, tune_rmia
@@ -25,23 +33,54 @@ if TYPE_CHECKING:
     from .shadow_classifier import ShadowClassifier
     from .shadow_models import ShadowModels
     from .shadow_signals import ShadowSignals
+    from .slices import Column, Slice, by_class, by_column, by_correctness, by_percentile, crossed
+    from .tf_privacy import run_attacks, run_membership_probability_analysis
+    from .tf_privacy_data import AttackInputData
+    from .tf_privacy_loss import LossFunction
+    from .tf_privacy_results import (
+        AttackResults,
+        AttackResultsCollection,
+        AttackType,
+        DataSize,
+        PrivacyMetric,
+        PrivacyReportMetadata,
+        SingleAttackResult,
+        get_flattened_attack_metrics,
+    )
+    from .tf_privacy_slices import CustomGroup, SingleSliceSpec, SlicingFeature, SlicingSpec
     from .threshold import Threshold
-    from .trajectory import loss_iqr
+    from .trained import Trained
+    from .trajectory import Trajectory, loss_iqr
     from .verdict import LeakVerdict, leak_verdict
 
 _HOME = {
     "Attack": "attack",
     "AttackContext": "attack",
+    "AttackInputData": "tf_privacy_data",
+    "AttackP": "attack_p",
     "AttackR": "attack_r",
+    "AttackResults": "tf_privacy_results",
+    "AttackResultsCollection": "tf_privacy_results",
+    "AttackType": "tf_privacy_results",
     "AuditSet": "audit_set",
     "AuditWarning": "audit_warning",
     "BlindBaseline": "blind",
+    "Column": "slices",
+    "CrossFitted": "cross_fitting",
+    "CustomGroup": "tf_privacy_slices",
+    "DataSize": "tf_privacy_results",
     "DifficultyCalibration": "difficulty_calibration",
     "Estimate": "estimate",
+    "Examples": "attack",
     "FittedAttack": "attack",
+    "InformationView": "information_table",
+    "LabelOnly": "label_only",
     "LeakVerdict": "verdict",
     "LeakageReport": "report",
     "LiRA": "lira",
+    "LossFunction": "tf_privacy_loss",
+    "PrivacyMetric": "tf_privacy_results",
+    "PrivacyReportMetadata": "tf_privacy_results",
     "RMIA": "rmia",
     "RocCurve": "roc",
     "RocSketch": "roc_sketch",
@@ -49,52 +88,111 @@ _HOME = {
     "ShadowClassifier": "shadow_classifier",
     "ShadowModels": "shadow_models",
     "ShadowSignals": "shadow_signals",
+    "SignalInformation": "information_table",
     "Signals": "attack",
+    "SingleAttackResult": "tf_privacy_results",
+    "SingleSliceSpec": "tf_privacy_slices",
+    "Slice": "slices",
+    "SlicingFeature": "tf_privacy_slices",
+    "SlicingSpec": "tf_privacy_slices",
     "Threshold": "threshold",
+    "Trained": "trained",
+    "Trajectory": "trajectory",
+    "attack_p_scores": "attack_p",
     "attack_r_scores": "attack_r",
     "balanced_assignment": "shadow_assignment",
     "blind_baseline": "blind",
+    "by_class": "slices",
+    "by_column": "slices",
+    "by_correctness": "slices",
+    "by_percentile": "slices",
+    "cross_fitted": "cross_fitting",
+    "crossed": "slices",
     "difficulty_calibration_scores": "difficulty_calibration",
+    "get_flattened_attack_metrics": "tf_privacy_results",
+    "information_view": "information_of_signals",
     "leak_verdict": "verdict",
     "lira_scores": "lira",
     "loss_iqr": "trajectory",
+    "membership_probabilities": "membership_probability",
     "ppv": "predictive_value",
     "rmia_scores": "rmia",
+    "run_attacks": "tf_privacy",
+    "run_membership_probability_analysis": "tf_privacy",
+    "signals_from_arrays": "array_signals",
     "signals_of": "asked_records",
+    "sliced_reports": "by_slice",
     "tune_rmia": "rmia",
 }
 __all__ = [
     "RMIA",
     "Attack",
     "AttackContext",
+    "AttackInputData",
+    "AttackP",
     "AttackR",
+    "AttackResults",
+    "AttackResultsCollection",
+    "AttackType",
     "AuditSet",
     "AuditWarning",
     "BlindBaseline",
+    "Column",
+    "CrossFitted",
+    "CustomGroup",
+    "DataSize",
     "DifficultyCalibration",
     "Estimate",
+    "Examples",
     "FittedAttack",
+    "InformationView",
+    "LabelOnly",
     "LeakVerdict",
     "LeakageReport",
     "LiRA",
+    "LossFunction",
+    "PrivacyMetric",
+    "PrivacyReportMetadata",
     "RocCurve",
     "RocSketch",
     "Scores",
     "ShadowClassifier",
     "ShadowModels",
     "ShadowSignals",
+    "SignalInformation",
     "Signals",
+    "SingleAttackResult",
+    "SingleSliceSpec",
+    "Slice",
+    "SlicingFeature",
+    "SlicingSpec",
     "Threshold",
+    "Trained",
+    "Trajectory",
+    "attack_p_scores",
     "attack_r_scores",
     "balanced_assignment",
     "blind_baseline",
+    "by_class",
+    "by_column",
+    "by_correctness",
+    "by_percentile",
+    "cross_fitted",
+    "crossed",
     "difficulty_calibration_scores",
+    "get_flattened_attack_metrics",
+    "information_view",
     "leak_verdict",
     "lira_scores",
     "loss_iqr",
+    "membership_probabilities",
     "ppv",
     "rmia_scores",
+    "run_attacks",
+    "run_membership_probability_analysis",
+    "signals_from_arrays",
     "signals_of",
+    "sliced_reports",
     "tune_rmia",
 ]
 

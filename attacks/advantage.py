@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from .estimate import LEVEL, Estimate, check_level, order_quantile
+from .estimate import LEVEL, Estimate, check_level, order_quantile, simulations_for
 from .roc import RocCurve
 
 # Below this share of records in one tie the asymptotic level for continuous scores is right to the third digit.
@@ -56,7 +56,7 @@ def _null_level(roc: RocCurve, level: float, seed: int) -> float:
 def _level_by_permutation(per_score: NDArray[np.int64], members: int, level: float, seed: int) -> float:
     """The level's quantile of max |TPR − FPR| when membership is dealt at random over the tied groups of scores."""
     rng = np.random.default_rng(seed)
-    simulations = int(np.ceil((50 if per_score.size <= 64 else 12) / (1 - level)))
+    simulations = simulations_for(level, 1_000 if per_score.size <= 64 else 240)
     if per_score.size <= 64:
         gaps = _gaps(rng.multivariate_hypergeometric(per_score, members, size=simulations), per_score)
         return order_quantile(np.max(np.abs(gaps), axis=1), level)

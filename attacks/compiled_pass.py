@@ -113,6 +113,7 @@ class SignalPass:
         self.remarks, notes = reading.tried(self._call)
         self.notes = (*self.head.notes, *notes, *([_ADDED] if adds else []))
         self._population: tuple[Any, ...] | None = None
+        self._population_head_labels: NDArray[np.int64] | None = None
 
     @property
     def traces(self) -> int:
@@ -139,12 +140,22 @@ class SignalPass:
         Raises:
           ValueError: if there is none, or as `signals`.
         """
+        return self._run(names, queries, self._population_inputs(), lambda rows: f"for {len(rows)} population records")
+
+    @property
+    def population_labels(self) -> NDArray[np.int64] | None:
+        """The population's labels as `head.labels` are the audited records'; None without classes."""
+        self._population_inputs()
+        return self._population_head_labels
+
+    def _population_inputs(self) -> tuple[Any, ...]:
         records = self._asked.population
         if records is None:
             raise ValueError("the attack needs records that no model trained on; give some with population=.")
         if self._population is None:
-            self._population = self._look(records)[0].inputs
-        return self._run(names, queries, self._population, lambda rows: f"for {len(rows)} population records")
+            reading = self._look(records)[0]
+            self._population, self._population_head_labels = reading.inputs, reading.head.labels
+        return self._population
 
     def _look(self, records: Records) -> tuple[OutputReading, int]:
         """Traces the model once, without running it: how to read its outputs, and the bytes a record takes."""

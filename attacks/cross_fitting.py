@@ -38,14 +38,15 @@ def cross_fitted(
 
     Two halves, as the metrics of more folds, which share most of what they learned from, have no known error:
     judge with `LeakageReport.from_scores(values, is_member, folds=fold)`. Neither halves nor scores depend on the order of
-    the records.
+    the records. Records with equal answers share a half, unless fewer than half of the answers are distinct: a record that
+    stands twice among the members would else be known by its copy.
 
     Args:
       attack: one that sets `needs_examples`.
       signals: n records.
       is_member: bool[n].
       seed: decides the halves; the attack gets it in its context.
-      groups: [n], equal for records of one person, film, or original: they share a half. None = records are independent.
+      groups: [n], equal for records of one person, film, or original: they share a half. None = all are independent.
       context: what else the attack may learn from.
     Raises:
       ValueError: on lengths that differ, or fewer than four records on a side (two to learn from, two to judge).
@@ -60,8 +61,11 @@ def cross_fitted(
             f"give at least {2 * FOLDS} of each."
         )
     order = np.lexsort((*rows.T, truth))
+    together = _equal_answers(rows[order]) if groups is None else np.asarray(groups)
+    if together.shape != truth.shape:
+        raise ValueError(f"groups has shape {together.shape}; give one group a record, {truth.shape}.")
     fold = np.empty(truth.size, np.int64)
-    fold[order] = _halves(truth[order], seed, None if groups is None else np.asarray(groups)[order])
+    fold[order] = _halves(truth[order], together if groups is None else together[order], seed)
     context = context or AttackContext(seed=seed)
     values = np.empty(truth.size)
     for half in range(FOLDS):
@@ -71,21 +75,19 @@ def cross_fitted(
     return CrossFitted(values, fold)
 
 
-def _halves(truth: NDArray[np.bool_], seed: int, groups: NDArray | None) -> NDArray[np.int64]:
-    """0 or 1 a record, each side cut in halves of equal size (of whole groups, as equal as chance makes them)."""
-    rng = np.random.default_rng([seed, 0xF01D])
-    half = np.empty(truth.size, np.int64)
-    if groups is None:
-        for side in (truth, ~truth):
-            half[side] = rng.permutation(np.arange(side.sum()) % FOLDS)
-        return half
-    if groups.shape != truth.shape:
-        raise ValueError(f"groups has shape {groups.shape}; give one group a record, {truth.shape}.")
+def _equal_answers(rows: NDArray[np.float64]) -> NDArray[np.int64]:
+    """A number for each distinct row; a number a record where few are distinct, for then they are values and no copies."""
+    _, codes, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+    return codes.reshape(-1) if 2 * len(counts) >= len(rows) else np.arange(len(rows))
+
+
+def _halves(truth: NDArray[np.bool_], groups: NDArray, seed: int) -> NDArray[np.int64]:
+    """0 or 1 a record: whole groups, those with members dealt out among themselves, so that both halves get some of either."""
     _, codes = np.unique(groups, return_inverse=True)
-    shuffled = rng.permutation(codes.max() + 1)
-    # Groups with members are dealt out among themselves, so that both halves get some of either kind.
-    with_members = np.bincount(codes, weights=truth, minlength=codes.max() + 1) > 0
-    dealt = np.empty(codes.max() + 1, np.int64)
+    count = int(codes.max()) + 1
+    shuffled = np.random.default_rng([seed, 0xF01D]).permutation(count)
+    with_members = np.bincount(codes, weights=truth, minlength=count) > 0
+    dealt = np.empty(count, np.int64)
     for kind in (shuffled[with_members[shuffled]], shuffled[~with_members[shuffled]]):
         dealt[kind] = np.arange(kind.size) % FOLDS
     return dealt[codes]

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from . import plain_fields as plain
+
 LEVEL = 0.95
 
 
@@ -74,6 +76,19 @@ class Estimate(float):
         named |= {"null_level": self.null_level, **self.details}
         return {name: value for name, value in named.items() if value is not None}
 
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Estimate:
+        """The inverse of `to_dict`: whatever has a name of its own is a detail.
+
+        Raises:
+          ValueError: if value or level is missing, or something is no number.
+        """
+        held = plain.mapping(mapping, "estimate")
+        given = ("value", "level", *({"low", "high", "null_level"} & set(held)))
+        own = {name: plain.field(held, name, plain.number, "estimate") for name in given}
+        details = {name: plain.field(held, name, plain.figure, "estimate") for name in held if name not in own}
+        return cls(**own, details=details)
+
 
 def mean_estimate(estimates: Sequence[Estimate | None]) -> Estimate | None:
     """The mean of several, with the means of their ends and null levels; None if one is None.
@@ -122,6 +137,11 @@ def order_quantile(simulated: NDArray[np.float64], level: float) -> float:
     """The simulated value that a further draw exceeds with probability at most 1 − level: rank ⌈level·(S + 1)⌉ of S."""
     rank = min(len(simulated), int(np.ceil(level * (len(simulated) + 1) - 1e-9)))
     return float(np.partition(simulated, rank - 1)[rank - 1])
+
+
+def simulations_for(level: float, least: int) -> int:
+    """How many simulations resolve `order_quantile` at this level: its promise holds for any number beyond 1 / (1 − level)."""
+    return max(least, int(np.ceil(2 / (1 - level) - 1e-9)))
 
 
 def check_level(level: float) -> float:

@@ -10,7 +10,7 @@ from .estimate import LEVEL, Estimate, check_level, order_quantile
 from .roc import RocCurve
 
 _BINS = 20
-_LEAST_RELABELLINGS = 199
+_RELABELLINGS, _RELABELLINGS_FAR_OUT = 199, 499
 
 
 def mutual_information(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Estimate:
@@ -23,9 +23,11 @@ def mutual_information(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Es
     unequal sides, the textbook figure is off and its null alarms in up to 35 % of leak-free audits.
 
     There is no simple honest interval. Instead the estimate carries
-    `null_level`, what a leak-free audit does not exceed with probability `level` (from the same relabellings), and in
-    `details`: `plug_in`; `total_variation` V between the sides over the same bins; `sandwich_low` and `sandwich_high`,
-    1 − h₂((1 − V)/2) ≤ plug-in ≤ V; and `bayes_error` (1 − V)/2, that of an attacker who sees the bin.
+    `null_level`, what a leak-free audit does not exceed with probability `level` (from the same relabellings; beyond level .99
+    from their gamma distribution, which simulated leak-free audits of 20 to 3,000 records a side exceed 0.1 to 1.5 times as
+    often as they may), and in `details`: `plug_in`; `total_variation` V between the sides over the same bins and
+    `total_variation_null_level`; `sandwich_low` and `sandwich_high`, 1 − h₂((1 − V)/2) ≤ plug-in ≤ V; and `bayes_error`
+    (1 − V)/2, that of an attacker who sees the bin.
 
     Args:
       roc: the curve of the judged records.
@@ -37,22 +39,35 @@ def mutual_information(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Es
     """
     check_level(level)
     members, nonmembers = _bin_counts(roc)
-    relabellings = max(_LEAST_RELABELLINGS, int(np.ceil(10 / (1 - level))) - 1)
+    far_out = 2 / (1 - level) > _RELABELLINGS
+    relabellings = _RELABELLINGS_FAR_OUT if far_out else _RELABELLINGS
     rng = np.random.default_rng(seed)
     dealt = rng.multivariate_hypergeometric(members + nonmembers, roc.num_members, size=relabellings)
     null = _plug_in(dealt, members + nonmembers - dealt)
     bias = float(null.mean())
+    null_level = _gamma_quantile(null, level) if far_out else order_quantile(null, level)
     plug_in = float(_plug_in(members, nonmembers))
-    difference = np.abs(members / roc.num_members - nonmembers / roc.num_nonmembers).sum() / 2
+    difference = _total_variation(members, nonmembers)
     variation = min(1.0, float(difference))  # rounding may carry separated sides beyond 1
+    null_variation = _total_variation(dealt, members + nonmembers - dealt)
     details = {
         "plug_in": plug_in,
         "total_variation": variation,
+        "total_variation_null_level": order_quantile(null_variation, level),
         "sandwich_low": 1 - _binary_entropy((1 - variation) / 2),
         "sandwich_high": variation,
         "bayes_error": (1 - variation) / 2,
     }
-    return Estimate(plug_in - bias, level=level, null_level=order_quantile(null, level) - bias, details=details)
+    return Estimate(plug_in - bias, level=level, null_level=null_level - bias, details=details)
+
+
+def _gamma_quantile(null: NDArray[np.float64], level: float) -> float:
+    """The quantile of the gamma distribution with these mean and variance: in large audits they are a scaled χ²."""
+    variance = float(null.var())
+    if variance == 0:
+        return float(null.max())
+    shape = float(null.mean()) ** 2 / variance
+    return float(special.gammaincinv(shape, level)) * variance / float(null.mean())
 
 
 def _bin_counts(roc: RocCurve) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -73,6 +88,13 @@ def _bin_counts(roc: RocCurve) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         nonmembers += np.bincount(bins, weights=np.diff(fp), minlength=2 * _BINS)
     occupied = members + nonmembers > 0
     return members[occupied].astype(np.int64), nonmembers[occupied].astype(np.int64)
+
+
+def _total_variation(members: NDArray[np.int64], nonmembers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """½ Σ |p − q| of tables of counts [..., bins]."""
+    p = members / members.sum(axis=-1, keepdims=True)
+    q = nonmembers / nonmembers.sum(axis=-1, keepdims=True)
+    return np.abs(p - q).sum(axis=-1) / 2
 
 
 def _plug_in(members: NDArray[np.int64], nonmembers: NDArray[np.int64]) -> NDArray[np.float64]:

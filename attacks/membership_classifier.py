@@ -57,12 +57,17 @@ class MembershipClassifier:
         from sklearn.base import clone
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
+        from threadpoolctl import threadpool_limits
 
         seeded = clone(classifier)
         unset = [key for key, value in seeded.get_params().items() if key.endswith("random_state") and value is None]
         seeded.set_params(**dict.fromkeys(unset, seed))
         limits = _finite_range(rows)
-        return cls(tuple(features), make_pipeline(StandardScaler(), seeded).fit(np.clip(rows, *limits), truth), limits)
+        pipeline = make_pipeline(StandardScaler(), seeded)
+        # Thousands of rows are too few to share: OpenMP's threads would wait for each other, and for training's.
+        with threadpool_limits(1, user_api="openmp"):
+            pipeline.fit(np.clip(rows, *limits), truth)
+        return cls(tuple(features), pipeline, limits)
 
     def score(self, signals: Signals) -> NDArray[np.float64]:
         """float[n]: log-odds (or whatever the classifier ranks by) that a model trained on the record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from . import plain_fields as plain
 from .advantage import advantage
 from .auc import auc
 from .estimate import LEVEL, Estimate, check_level, mean_estimate
@@ -19,7 +21,9 @@ from .p_value import p_value
 from .roc import RocCurve, check_scores
 from .youden import balanced_accuracy, youden_j
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_NOT_ALWAYS_IN_VERSION_1 = {"p_value": None, "holm_p_value": None, "void": None, "folds": 1}
+_LOW_FPR = "tpr_at_fpr_"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -38,6 +42,7 @@ class LeakageReport:
       auc, advantage, youden_j, balanced_accuracy, mutual_information: `Estimate`s.
       tpr_at_fpr: `Estimate`s by the false positive rate allowed: 0.1, 0.01, 0.001.
       p_value: the probability of such an AUC, or a larger one, without leakage: one look, one attack. `leak_verdict` joins many.
+      holm_p_value: of a slice, its p-value after Holm's correction over all slices; None for the whole.
       roc: the curve they were all read from; None where it was not kept.
       warnings: sentences about the experiment that change what the numbers mean.
       notes: sentences on how the numbers were made.
@@ -58,6 +63,7 @@ class LeakageReport:
     tpr_at_fpr: Mapping[float, Estimate | None] = field(default_factory=lambda: dict.fromkeys(FPRS))
     mutual_information: Estimate | None = None
     p_value: float | None = None
+    holm_p_value: float | None = None
     roc: RocCurve | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -176,24 +182,82 @@ class LeakageReport:
         return f"<LeakageReport {self.attack!r}, step {self.step}: {found}; {sides}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """The report without its curve, in plain types that JSON can hold."""
-        plain = {name: None if e is None else e.to_dict() for name, e in self.estimates().items()}
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "attack": self.attack,
-            "slice": self.slice,
-            "step": self.step,
-            "num_members": self.num_members,
-            "num_nonmembers": self.num_nonmembers,
-            "failed": self.failed,
-            **plain,
-            "p_value": self.p_value,
-            "warnings": list(self.warnings),
-            "notes": list(self.notes),
-            "refusals": dict(self.refusals),
-            "void": self.void,
-            "folds": self.folds,
-        }
+        """The report without its curve, in plain types that JSON can hold; a number that is not finite is a string.
+
+        Raises:
+          ValueError: if a rate of `tpr_at_fpr` has more digits than its name can say.
+        """
+        for fpr in self.tpr_at_fpr:
+            if _rate(low_fpr_name(fpr)) != fpr:
+                raise ValueError(f"the rate {fpr!r} of tpr_at_fpr cannot be named; give one of at most six digits.")
+        return plain.of(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "attack": self.attack,
+                "slice": self.slice,
+                "step": self.step,
+                "num_members": self.num_members,
+                "num_nonmembers": self.num_nonmembers,
+                "failed": self.failed,
+                **{name: None if e is None else e.to_dict() for name, e in self.estimates().items()},
+                "p_value": self.p_value,
+                "holm_p_value": self.holm_p_value,
+                "warnings": self.warnings,
+                "notes": self.notes,
+                "refusals": self.refusals,
+                "void": self.void,
+                "folds": self.folds,
+            }
+        )
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The report without its curve, as strict JSON; `from_json` gives every number back bit for bit."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> LeakageReport:
+        """The report that `to_dict` described, without its curve; of this schema version or an earlier one.
+
+        Raises:
+          ValueError: if the version is newer, or a field is missing or holds something else than it should.
+        """
+        held = plain.mapping(mapping, "report")
+        if plain.schema_version(held, SCHEMA_VERSION, "report") == 1:
+            held = {**_NOT_ALWAYS_IN_VERSION_1, **held}
+        read = partial(plain.field, held, holder="report")
+        names = dict.fromkeys([*(name for name in held if name.startswith(_LOW_FPR)), *cls(attack="").estimates()])
+        found = {name: read(name, plain.or_none(Estimate.from_dict)) for name in names}
+        report = cls(
+            attack=read("attack", plain.text),
+            slice=read("slice", plain.text),
+            step=read("step", plain.or_none(plain.whole)),
+            num_members=read("num_members", plain.count),
+            num_nonmembers=read("num_nonmembers", plain.count),
+            **{name: estimate for name, estimate in found.items() if not name.startswith(_LOW_FPR)},
+            tpr_at_fpr={_rate(name): estimate for name, estimate in found.items() if name.startswith(_LOW_FPR)},
+            p_value=read("p_value", plain.or_none(plain.number)),
+            holm_p_value=read("holm_p_value", plain.or_none(plain.number)),
+            warnings=read("warnings", plain.texts),
+            notes=read("notes", plain.texts),
+            refusals=read("refusals", plain.texts_by_name),
+            void=read("void", plain.or_none(plain.text)),
+            folds=read("folds", plain.count),
+        )
+        if report.failed != read("failed", plain.flag):
+            raise ValueError(
+                f"'failed' of the report is {not report.failed}, which its AUC {report.auc!r} contradicts; give it as it was "
+                "written."
+            )
+        return report
+
+    @classmethod
+    def from_json(cls, text: str) -> LeakageReport:
+        """The report that `to_json` wrote, without its curve.
+
+        Raises:
+          ValueError: if it is no JSON, or as `from_dict`.
+        """
+        return cls.from_dict(plain.parsed(text, "the text"))
 
     def summary(self) -> str:
         """A small table to read; it shows itself at a prompt and prints as it is."""
@@ -204,6 +268,14 @@ def low_fpr_name(fpr: float) -> str:
     """`tpr_at_fpr_1e-2` for 0.01."""
     mantissa, exponent = f"{fpr:e}".split("e")
     return f"tpr_at_fpr_{float(mantissa):g}e{int(exponent)}"
+
+
+def _rate(name: str) -> float:
+    """0.01 for `tpr_at_fpr_1e-2`."""
+    try:
+        return float(name.removeprefix(_LOW_FPR))
+    except ValueError:
+        raise ValueError(f"{name!r} of the report names no false positive rate; give it as it was written.") from None
 
 
 def mean_of_folds(reports: Sequence[LeakageReport], roc: RocCurve) -> LeakageReport:

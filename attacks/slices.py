@@ -121,3 +121,17 @@ def crossed(*slicings: Sequence[Slice]) -> list[Slice]:
     for slicing in slicings[1:]:
         found = [Slice(f"{left.name} & {right.name}", left.rows & right.rows) for left in found for right in slicing]
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A column of the user's to cut records by, e.g. an age group.
+
+    Attributes:
+      name: of the column.
+      members, nonmembers: one value a record of each source, in its order.
+    """
+
+    name: str
+    members: ArrayLike
+    nonmembers: ArrayLike

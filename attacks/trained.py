@@ -6,8 +6,8 @@ learns the same without knowing any.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,13 +69,14 @@ class Trained:
 
     @property
     def signals(self) -> tuple[str, ...]:
-        """The signals it must have; those of `optional_signals` it reads where they are."""
+        """The signals it must have."""
         return tuple(self.features) if self.features is not None else ("loss",)
 
-    @property
-    def optional_signals(self) -> tuple[str, ...]:
-        """Further signals that it reads if the model's head has them."""
-        return _FEATURES if self.features is None else ()
+    def with_features_of(self, fitting: Collection[str]) -> Trained:
+        """The same, its features named: unless they were, those of its usual ones that fit a model."""
+        if self.features is not None:
+            return self
+        return replace(self, features=tuple(name for name in _FEATURES if name in fitting))
 
     def fit(self, context: AttackContext) -> MembershipClassifier:
         """Fits the classifier to the examples.
@@ -88,21 +89,22 @@ class Trained:
         rng = np.random.default_rng([context.seed, 0x7BA1])
         chosen = _balanced(known.is_member, self._most(), rng)
         rows, truth = columns_of(known.signals, features)[chosen], known.is_member[chosen]
-        return MembershipClassifier.fitted(self._made(len(rows)), features, rows, truth, context.seed)
+        return MembershipClassifier.fitted(self._made(len(rows), context.seed), features, rows, truth, context.seed)
 
     def _most(self) -> int | None:
         named = self.classifier if isinstance(self.classifier, str) else ""
         return self.max_rows if self.max_rows is not None else _MOST_ROWS.get(named)
 
-    def _made(self, rows: int) -> Any:
+    def _made(self, rows: int, seed: int) -> Any:
         if not isinstance(self.classifier, str):
             return self.classifier
         classifier = _CLASSIFIERS[self.classifier](rows)
         if not self.search:
             return classifier
-        from sklearn.model_selection import GridSearchCV
+        from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-        return GridSearchCV(classifier, _grid(self.classifier, rows), scoring="roc_auc", cv=3)
+        parts = StratifiedKFold(3, shuffle=True, random_state=seed)  # rows come in the order of their answers
+        return GridSearchCV(classifier, _grid(self.classifier, rows), scoring="roc_auc", cv=parts)
 
 
 def _balanced(is_member: NDArray[np.bool_], most: int | None, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -1,9 +1,19 @@
-"""Which members the model had to memorise: how far a record's loss travelled during training."""
+"""What a record's loss did during training: how low it was on average, and how far it travelled."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from .attack import AttackContext, Signals, check_name
+
+_STATISTICS = {"mean": "trajectory", "iqr": "trajectory_iqr"}
+_NO_MEMBERSHIP_SCORE = (
+    "LT-IQR ranks members by how much they had to be memorised; it is no membership score, and its AUC may lie on either side "
+    "of ½."
+)
 
 
 def loss_iqr(losses: ArrayLike) -> NDArray[np.float64]:
@@ -28,3 +38,50 @@ def loss_iqr(losses: ArrayLike) -> NDArray[np.float64]:
         travelled = high - low
     # A loss that was infinite in a quarter of the audits travelled as far as can be.
     return np.where(np.isnan(travelled), np.inf, travelled)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The course of a record's loss over the audits so far. Inside `MIACallback` it costs nothing more.
+
+    Args:
+      statistic: "mean": minus the mean loss over the audits, which is lower for what was trained on; or "iqr": `loss_iqr`, a
+        ranking of risk among members.
+      name: what to call the attack; default: "trajectory" or "trajectory_iqr".
+    Raises:
+      ValueError: on another statistic.
+    Source: Liu et al. 2022, arXiv:2208.14933 (loss trajectories); arXiv:2411.05743 (LT-IQR).
+    """
+
+    statistic: str = "mean"
+    name: str = ""
+    needs_course: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        if self.statistic not in _STATISTICS:
+            raise ValueError(f"statistic is {self.statistic!r}; give 'mean' or 'iqr'.")
+        object.__setattr__(self, "name", check_name(self.name or _STATISTICS[self.statistic]))
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signal whose course it reads."""
+        return ("loss",)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reports say of it."""
+        return (_NO_MEMBERSHIP_SCORE,) if self.statistic == "iqr" else ()
+
+    def fit(self, context: AttackContext) -> Trajectory:
+        """Nothing to learn."""
+        return self
+
+    def score(self, signals: Signals) -> NDArray[np.float64]:
+        """float[n].
+
+        Raises:
+          ValueError: if the course is not known.
+        """
+        if signals.course is None:
+            raise ValueError("the course of the losses is known during a fit only; give the attack to MIACallback.")
+        return signals.course.mean(axis=0) if self.statistic == "mean" else loss_iqr(signals.course)

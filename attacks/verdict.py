@@ -104,6 +104,18 @@ def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
     return rejected
 
 
+def holm_p_values(p_values: Sequence[float]) -> list[float]:
+    """Each p-value after Holm's correction: the smallest error at which `holm` rejects its hypothesis.
+
+    Source: Holm 1979.
+    """
+    found, largest = [1.0] * len(p_values), 0.0
+    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        found[index] = largest
+    return found
+
+
 def _by_audit(reports: Iterable[LeakageReport]) -> list[list[LeakageReport]]:
     """One list an audit: a new one begins with another step, or where an attack speaks again."""
     audits: list[list[LeakageReport]] = []

@@ -31,6 +31,7 @@ def audit(
     output: str | int | None = None,
     shadow_models: ShadowModels | int | None = None,
     blind_baseline: bool = True,
+    slices: Any = None,
     verbose: int = 1,
 ) -> list[LeakageReport]:
     """How much of its training data does this model give away? The callback's audit, after the fact.
@@ -48,9 +49,10 @@ def audit(
       shadow_models: `ShadowModels(16, epochs=..., batch_size=...)`, with the epochs and batch size that the model was trained
         with; trained now, for the attacks that compare with such.
       blind_baseline: see `MIACallback`.
+      slices: see `MIACallback`.
       verbose: 0 = silent, 1 = a progress bar over shadow models.
     Returns:
-      One report an attack.
+      One report an attack; then those on slices, attack by attack.
     Raises:
       TypeError, ValueError: see `AuditSet` and `Auditor`.
     """
@@ -66,6 +68,7 @@ def audit(
         with_shadows=plan is not None,
         output=output,
         blind_baseline=blind_baseline,
+        slices=slices,
     )
     shadows, sentences = None, [*auditor.warnings, *auditor.remarks]
     if plan is not None:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy_callbacks.attacks.attack import Attack, AttackContext, Scores, Signals, named_attacks, needs
+from privacy_callbacks.attacks.attack import Attack, AttackContext, Signals, named_attacks, needs
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.compiled_pass import Queries, SignalPass
 from privacy_callbacks.attacks.fleet import ShadowRequest
-from privacy_callbacks.attacks.head import Head
-from privacy_callbacks.attacks.lira import LiRA
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
-from privacy_callbacks.attacks.rmia import RMIA
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
-from privacy_callbacks.attacks.summed_head import SummedHead
-from privacy_callbacks.attacks.threshold import Threshold
 
+from .attack_choice import completed, default_attacks, pointing_at_the_strongest, refuse_unfit
+from .audited_features import audited_features
 from .experiment import look_at
+from .judging import ScoredRecords, judged, scored
+from .slicing import SlicePlan
 from .weight_fingerprint import fingerprint
 
 _POSTPONED = "not audited at this step: shadow models are trained after the target."
@@ -36,19 +35,36 @@ class Audit:
 
     Attributes:
       step: the epoch it belongs to; −1 = before training, None = outside of any.
-      reports: one an attack, the headline's first.
+      reports: one an attack, the headline's first; then those on slices, attack by attack.
       scores: by attack, for those that succeeded: float[n], NaN for records that the attack could not score.
-      loss: float[n], minus each record's loss; None if the model gave no finite outputs.
+      signals: of the records as they are, those that attacks or slices read; None if the model gave no finite outputs.
       fingerprint: of the weights it speaks of.
       postponed: attacks that wait for shadow models; their reports say so.
+      num_sliced: how many of the reports are on slices.
     """
 
     step: int | None
     reports: tuple[LeakageReport, ...]
     scores: Mapping[str, NDArray[np.float64]]
-    loss: NDArray[np.float64] | None
+    signals: Signals | None
     fingerprint: str
     postponed: frozenset[str] = frozenset()
+    num_sliced: int = 0
+
+    @property
+    def loss(self) -> NDArray[np.float64] | None:
+        """float[n], minus each record's loss."""
+        return None if self.signals is None else self.signals["loss"][:, 0]
+
+    @property
+    def whole(self) -> tuple[LeakageReport, ...]:
+        """The reports on all records, without those on slices."""
+        return self.reports[: len(self.reports) - self.num_sliced]
+
+    @property
+    def sliced(self) -> tuple[LeakageReport, ...]:
+        """The reports on slices."""
+        return self.reports[len(self.reports) - self.num_sliced :]
 
 
 class Auditor:
@@ -61,6 +77,7 @@ class Auditor:
       seed: for halves, permutations and whatever is random in an attack.
       with_shadows: True if there will be shadow models.
       blind_baseline: True to compute one.
+      slices: see `SlicePlan`.
     Attributes:
       attacks: by name.
       warnings: sentences about the experiment; they go into every report.
@@ -84,29 +101,26 @@ class Auditor:
         with_shadows: bool = False,
         output: str | int | None = None,
         blind_baseline: bool = True,
+        slices: Any = None,
     ) -> None:
         self._pass = SignalPass(model, audit_set, loss, batch_size, output)
         self._model, self._audit_set, self._seed = model, audit_set, seed
         if attacks is None:
-            attacks = _default_attacks(self._pass.head.signals, with_shadows)
-        self.attacks = named_attacks(attacks)
-        without = [name for name, attack in self.attacks.items() if needs(attack).shadows and not with_shadows]
-        if without:
-            raise ValueError(f"attack {without[0]!r} compares with shadow models; give shadow_models=16, say.")
-        _refuse_unfit(self.attacks, self._pass.head)
-        if with_shadows and not any(needs(attack).shadows for attack in self.attacks.values()):
-            raise ValueError(
-                "shadow models would be trained for nobody: none of the attacks compares with them; add LiRA() or RMIA(), say, "
-                "or leave shadow_models out."
-            )
+            attacks = default_attacks(self._pass.head.signals, with_shadows)
+        self.attacks = completed(named_attacks(attacks), self._pass.head)
+        refuse_unfit(self.attacks, self._pass.head, with_shadows)
         # The loss is always kept: its course over the epochs ranks the members at risk.
-        self._wanted: dict[Queries, tuple[str, ...]] = {(): ("loss",)}
+        self._plan = SlicePlan(slices, audit_set, self._classes, self.has_classes)
+        self._wanted: dict[Queries, tuple[str, ...]] = {(): tuple(dict.fromkeys(["loss", *self._plan.signals]))}
         for attack in self.attacks.values():
             asked = needs(attack).queries
             self._wanted[asked] = tuple(dict.fromkeys([*self._wanted.get(asked, ()), *attack.signals]))
         self.remarks = list(self._pass.remarks)
         self.experiment = look_at(audit_set, self.labels, model, loss, blind=blind_baseline, seed=seed)
         self.warnings, self.void = list(self.experiment.warnings), self.experiment.void
+        self._features: tuple[NDArray[Any] | None, NDArray[Any] | None] = None, None
+        if any(needs(attack).inputs for attack in self.attacks.values()):
+            self._features = audited_features(audit_set, seed)
         # Asked once now, so that whatever does not fit is refused before training.
         self._first: tuple[str, dict[Queries, Signals]] | None = (fingerprint(model), self._answers())
         self._populations()
@@ -118,6 +132,11 @@ class Auditor:
         if labels is not None:
             return labels
         return None if isinstance(self._audit_set.y, (dict, tuple)) else self._audit_set.y.numpy()
+
+    @property
+    def _classes(self) -> NDArray[np.int64] | None:
+        """int[n], class numbers; None where a record has no single one."""
+        return _single_classes(self._pass.head.labels)
 
     @property
     def has_classes(self) -> bool:
@@ -148,6 +167,7 @@ class Auditor:
         strict: bool = False,
         notes: tuple[str, ...] = (),
         shadows: ShadowAnswers | Exception | None = None,
+        course: Sequence[NDArray[Any]] = (),
     ) -> Audit:
         """Audits the model with the weights it holds now.
 
@@ -156,6 +176,7 @@ class Auditor:
           strict: raise what goes wrong; otherwise it marks the reports of the attacks concerned.
           notes: sentences for the reports.
           shadows: what shadow models answer at this stage of training, why they cannot, or None if they are not there yet.
+          course: float[n] an earlier audit of this training, minus each record's loss.
         """
         weights = fingerprint(self._model)
         try:
@@ -165,11 +186,14 @@ class Auditor:
             if strict:
                 raise
             return Audit(step, tuple(self._failed(name, error, step) for name in self.attacks), {}, None, weights)
+        course = [*course, answers[()]["loss"][:, 0]]
+        slices = self._plan.slices(answers[()])
         reports: list[LeakageReport] = []
+        sliced: list[LeakageReport] = []
         scores: dict[str, NDArray[np.float64]] = {}
         for name, attack in self.attacks.items():
+            wish = needs(attack)
             try:
-                wish = needs(attack)
                 if wish.shadows and shadows is None:
                     reports.append(self._marked(name, _POSTPONED, step))
                     continue
@@ -177,18 +201,32 @@ class Auditor:
                     raise shadows
                 known = shadows[wish.queries] if wish.shadows and isinstance(shadows, Mapping) else None
                 context = AttackContext(populations.get(wish.queries) if wish.population else None, self._seed, known)
-                found = np.asarray(attack.fit(context).score(answers[wish.queries]), dtype=np.float64)
-                reports.append(self._judged(name, found, step, notes, known))
-                scores[name] = found
+                found = self._scored(attack, answers[wish.queries], context, course)
+                told = () if known is None else (f"{known.num_models} shadow models.", *known.warnings)
+                whole, *parts = judged(
+                    name,
+                    attack,
+                    found,
+                    self._audit_set,
+                    slices,
+                    self._seed,
+                    (*notes, *told, *self._pass.notes, *self.experiment.notes),
+                    step=step,
+                    warnings=tuple(self.warnings),
+                    void=self.void,
+                )
+                reports.append(whole)
+                sliced += parts
+                scores[name] = found.values
             except Exception as error:
                 if strict:
                     raise
                 reports.append(self._failed(name, error, step))
-        reports = _pointing_at_the_strongest(reports)
+        reports = [*pointing_at_the_strongest(reports), *sliced]
         postponed = frozenset(
             name for name, attack in self.attacks.items() if needs(attack).shadows and shadows is None
         )
-        return Audit(step, tuple(reports), scores, answers[()]["loss"][:, 0], weights, postponed)
+        return Audit(step, tuple(reports), scores, answers[()], weights, postponed, len(sliced))
 
     def try_attacks(self, shadows: ShadowAnswers) -> None:
         """Raises what keeps an attack from working with these shadow models, whatever they answer."""
@@ -199,7 +237,7 @@ class Auditor:
             answers = self._first[1] if self._first is not None else self._answers()
             context = AttackContext(self._populations().get(wish.queries), self._seed, shadows[wish.queries])
             try:
-                found = attack.fit(context).score(answers[wish.queries])
+                found = self._scored(attack, answers[wish.queries], context, [answers[()]["loss"][:, 0]]).values
             except ValueError as reason:
                 raise ValueError(f"attack {name!r} cannot work with these shadow models: {reason}") from reason
             if np.isnan(found).all():
@@ -207,39 +245,6 @@ class Auditor:
                     f"attack {name!r} can score no record: none has the shadow models it compares with. Records outside of pool "
                     "have no model that trained on them; use an offline attack, e.g. LiRA(mode='offline')."
                 )
-
-    def _judged(
-        self,
-        attack: str,
-        found: NDArray[np.float64],
-        step: int | None,
-        notes: tuple[str, ...],
-        shadows: ShadowSignals | None,
-    ) -> LeakageReport:
-        audited = self._audit_set
-        if found.shape != audited.is_member.shape:
-            raise ValueError(f"the attack gave scores of shape {found.shape} for {len(audited)} records.")
-        # Only shadow models that failed leave records without the comparison that an attack needs.
-        scored = ~np.isnan(found) if shadows is not None else np.ones(len(found), bool)
-        if not scored.all():
-            left_out = int(np.count_nonzero(~scored))
-            notes = (
-                *notes,
-                f"{left_out:,} of {len(found):,} records lack the shadow models this attack compares with.",
-            )
-        if shadows is not None:
-            notes = (*notes, f"{shadows.num_models} shadow models.", *shadows.warnings)
-        scores = Scores(found[scored], audited.is_member[scored], audited.ids[scored])
-        return LeakageReport.from_scores(
-            scores.values,
-            scores.is_member,
-            attack,
-            self._seed,
-            step=step,
-            warnings=tuple(self.warnings),
-            void=self.void,
-            notes=(*notes, *self._pass.notes, *self.experiment.notes),
-        )
 
     def _failed(self, attack: str, error: Exception, step: int | None) -> LeakageReport:
         return self._marked(attack, f"audit failed: {str(error).strip() or type(error).__name__}", step)
@@ -266,45 +271,26 @@ class Auditor:
             if needs(attack).population:
                 asked = needs(attack).queries
                 wanted[asked] = tuple(dict.fromkeys([*wanted.get(asked, ()), *attack.signals]))
-        return {queries: self._pass.population_signals(names, queries) for queries, names in wanted.items()}
+        found = {queries: self._pass.population_signals(names, queries) for queries, names in wanted.items()}
+        if not found:
+            return found
+        labels = _single_classes(self._pass.population_labels)
+        return {
+            queries: signals.beside(labels=labels, features=self._features[1]) for queries, signals in found.items()
+        }
+
+    def _scored(
+        self, attack: Attack, answers: Signals, context: AttackContext, course: Sequence[NDArray[Any]]
+    ) -> ScoredRecords:
+        wish = needs(attack)
+        signals = Signals({name: answers[name] for name in attack.signals}).beside(
+            labels=self._classes,
+            features=self._features[0] if wish.inputs else None,
+            course=np.stack(course) if wish.course else None,
+        )
+        return scored(attack, signals, self._audit_set, context)
 
 
-def _refuse_unfit(attacks: Mapping[str, Attack], head: Head | SummedHead) -> None:
-    for name, attack in attacks.items():
-        unfit = [signal for signal in attack.signals if signal not in head.signals]
-        if unfit:
-            raise ValueError(
-                f"attack {name!r} reads the signal {unfit[0]!r}, which does not fit this model's head ({head.kind}); it has "
-                f"{', '.join(head.signals)}. Leave the attack out, or let it read another (LiRA(signal='loss'), say)."
-            )
-
-
-def shadow_attacks(attacks: Mapping[str, Attack]) -> list[str]:
-    """The names of those that compare with shadow models."""
-    return [name for name, attack in attacks.items() if needs(attack).shadows]
-
-
-def _default_attacks(signals: Sequence[str], with_shadows: bool) -> list[Attack]:
-    attacks: list[Attack] = [Threshold(name) for name in signals]
-    if not with_shadows:
-        return attacks
-    if "scaled_logit" not in signals:
-        return [*attacks, LiRA(signal="loss")]
-    return [*attacks, LiRA(), RMIA()]
-
-
-def _pointing_at_the_strongest(reports: list[LeakageReport]) -> list[LeakageReport]:
-    """The reports, the first of them with a note if another attack surely recognises more."""
-    headline = reports[0].auc
-    if headline is None or headline.high is None:
-        return reports
-    others = {report.attack: report.auc for report in reports[1:] if report.auc is not None}
-    above = {name: auc for name, auc in others.items() if auc.low is not None and auc.low > headline.high}
-    if not above:
-        return reports
-    name, best = max(above.items(), key=lambda one: float(one[1]))
-    note = (
-        f"attack {name!r} recognises more: AUC {best:.3f} [{best.low:.3f}, {best.high:.3f}]; list it first to make it the "
-        "headline."
-    )
-    return [replace(reports[0], notes=(*reports[0].notes, note)), *reports[1:]]
+def _single_classes(labels: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    """The class numbers, if a record has one."""
+    return labels if labels is not None and labels.ndim == 1 else None

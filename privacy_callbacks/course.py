@@ -22,12 +22,14 @@ class Course:
       reports: one an audit and attack. Curves are kept for the headline, and for the others of the newest audit.
       last: the newest audit; None before the first.
       losses: float32[n] an audited epoch.
+      headline: the first attack's scores, likewise; NaN where it failed.
     """
 
     def __init__(self) -> None:
         self.reports: list[LeakageReport] = []
         self.last: Audit | None = None
         self.losses: list[NDArray[Any]] = []
+        self.headline: list[NDArray[Any]] = []
         self._glimpse: Audit | None = None
         self._epoch_of_weights: dict[str, int] = {}
 
@@ -44,6 +46,8 @@ class Course:
             self._epoch_of_weights[audit.fingerprint] = audit.step
             if audit.loss is not None:
                 self.losses.append(audit.loss.astype(np.float32))
+                first = audit.scores.get(audit.reports[0].attack, np.full(audit.loss.shape, np.nan))
+                self.headline.append(first.astype(np.float32))
 
     def glimpse(self, audit: Audit) -> Audit:
         """Remembers, until the next, an audit at another moment than an epoch's end. It is nobody's: it joins no list."""

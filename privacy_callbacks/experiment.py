@@ -84,10 +84,18 @@ def _baseline(audit_set: AuditSet, seed: int) -> BlindBaseline:
     rows = _some_of_each(audit_set.is_member, seed)
     inputs, labels = ([leaf[rows] for leaf in plain_leaves(as_arrays(nest))] for nest in (audit_set.x, audit_set.y))
     groups = near_groups(inputs, seed)
-    if audit_set.source_ids is not None:
-        owners = np.unique(audit_set.ids[rows].astype(str), return_inverse=True)[1]
-        groups = owners if len(np.unique(owners)) < len(owners) else groups
+    owning = owners(audit_set)
+    if owning is not None and len(np.unique(owning[rows])) < len(rows):
+        groups = owning[rows]
     return blind_baseline(inputs, labels, audit_set.is_member[rows], BLIND_LEVEL, seed, groups)
+
+
+def owners(audit_set: AuditSet) -> NDArray[np.intp] | None:
+    """int[n], equal for records of one id; None if no two share one, or none were given."""
+    if audit_set.source_ids is None:
+        return None
+    found, owning = np.unique(audit_set.ids.astype(str), return_inverse=True)
+    return owning if len(found) < len(owning) else None
 
 
 def _some_of_each(is_member: NDArray[np.bool_], seed: int) -> NDArray[np.intp]:

@@ -17,15 +17,20 @@ from privacy_callbacks.attacks.attack import Attack, check_name, named_attacks
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.audit_warning import AuditWarning
 from privacy_callbacks.attacks.blind import BlindBaseline
+from privacy_callbacks.attacks.information_of_signals import information_view
+from privacy_callbacks.attacks.information_table import InformationView
 from privacy_callbacks.attacks.model_checks import build_model, check_model
+from privacy_callbacks.attacks.record_arrays import as_arrays, plain_leaves
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.verdict import LeakVerdict, check_alpha, leak_verdict
 
 from .after_the_fact import audit_set_for
-from .auditing import Audit, Auditor, ShadowAnswers, shadow_attacks
+from .attack_choice import shadow_attacks
+from .auditing import Audit, Auditor, ShadowAnswers
 from .course import BEFORE_TRAINING, Course
+from .experiment import owners
 from .fit_doubts import (
     FitCall,
     altering_data,
@@ -37,6 +42,7 @@ from .fit_doubts import (
 )
 from .lockstep import Lockstep
 from .null_check import null_check
+from .picture_grid import picture_grid
 from .publisher import Publisher
 from .records_at_risk import records_table
 from .tensorboard_log import check_writable
@@ -94,9 +100,13 @@ class MIACallback(keras.callbacks.Callback):
       blind_baseline: whether to see, before training, how well a classifier without any model tells the sides apart.
       alpha: the error that `verdict` may have, over all epochs and attacks.
       log_records: so many of the members most at risk are listed in TensorBoard after training, by id, label and scores.
-        Otherwise nothing that is written names a record; what a record holds is never written.
+        Otherwise nothing that is written names a record.
+      log_pictures: True to show these members as pictures, too, where the model's only input is images. Otherwise what a
+        record holds is never written.
+      slices: parts of the records to judge by themselves, too: "class", "loss_percentile", "correct", a `Column`, a tuple of
+        these for their crosses, or a list of several.
     Attributes:
-      reports: one `LeakageReport` per audit and attack, oldest first; those of step −1 describe the model before training.
+      reports: one `LeakageReport` per audit, attack and slice, oldest first; those of step −1 describe the model before training.
         Each fit starts a new list (and a new course of losses for `records`), so keep what you need of the one before.
         ROC curves are kept for the headline attack, and for the others of the newest audit only.
       audit_set: the records audited; None before the first fit.
@@ -126,6 +136,8 @@ class MIACallback(keras.callbacks.Callback):
         blind_baseline: bool = True,
         alpha: float = 0.05,
         log_records: int = 0,
+        log_pictures: bool = False,
+        slices: Any = None,
     ) -> None:
         super().__init__()
         if every != "train_end":
@@ -154,6 +166,9 @@ class MIACallback(keras.callbacks.Callback):
         self._loss, self._batch_size, self._output = loss, batch_size, output
         self._blind_baseline = bool(blind_baseline)
         self._alpha = check_alpha(alpha)
+        self._log_pictures, self._slices = bool(log_pictures), slices
+        if self._log_pictures and not self._log_records:
+            raise ValueError("log_pictures shows the records that log_records lists; say how many with log_records=.")
         self._log_records = _whole_number("log_records", log_records, "of records, at least 0", least=0)
         self.audit_set: AuditSet | None = self._draw() if isinstance(members, AuditSet) else None
         self._auditor: Auditor | None = None
@@ -188,6 +203,8 @@ class MIACallback(keras.callbacks.Callback):
             blind_baseline=self._blind_baseline,
             alpha=self._alpha,
             log_records=self._log_records,
+            log_pictures=self._log_pictures,
+            slices=self._slices,
         )
 
     # Keras' hooks: when.
@@ -215,11 +232,14 @@ class MIACallback(keras.callbacks.Callback):
             with_shadows=self._shadow_models is not None,
             output=self._output,
             blind_baseline=self._blind_baseline,
+            slices=self._slices,
         )
         self._auditor = auditor
         auditor.warnings += doubts_about_members(self.audit_set.available[0], (self.params or {}).get("steps"), fit)
         auditor.warnings += deciding_by_nonmembers(self.audit_set, fit)
         auditor.remarks += altering_data(self.audit_set, fit)
+        if self._log_pictures:
+            picture_grid(_images(self.audit_set, np.arange(1)))
         if self._shadow_models is not None:
             self._lockstep = self._new_lockstep(self._shadow_models, fit)
             auditor.warnings += self._lockstep.warnings
@@ -267,8 +287,7 @@ class MIACallback(keras.callbacks.Callback):
                     self._publisher.text(newest.reports[0], "after_training", self._epoch)
                     self._publisher.lines(str(self.verdict), "verdict", self._epoch)
                     if self._log_records and newest.scores:
-                        risky = self.records().head(self._log_records).to_string(index=False)
-                        self._publisher.lines(risky, "records_at_risk", self._epoch)
+                        self._show_records(self._epoch)
         finally:
             self._publisher.close()
             if self._lockstep is not None:
@@ -278,7 +297,7 @@ class MIACallback(keras.callbacks.Callback):
 
     @property
     def reports(self) -> list[LeakageReport]:
-        """One an audit and attack, oldest first; see the class."""
+        """One an audit, attack and slice, oldest first; see the class."""
         return self._course.reports
 
     @property
@@ -323,20 +342,43 @@ class MIACallback(keras.callbacks.Callback):
         """The audited records as a table: members first, most at risk on top, then non-members.
 
         Columns: `id`, `is_member`, `label` (where it is one number), one a successful attack with its score (higher = more
-        member-like) on the weights that the model holds now, `loss_iqr` (the interquartile range of the record's loss over
-        the audited epochs) and `risk_rank` (1 = the member most at risk; <NA> for non-members). For classifiers the rank
-        follows `loss_iqr` from four audited epochs on, which finds the records that had to be memorised; otherwise, and
-        for regressions, where `loss_iqr` mostly measures the size of the target, the first attack's score.
+        member-like) on the weights that the model holds now, `member_probability` (by the first attack, at prior ½; see
+        `membership_probabilities`), `loss_iqr` (the interquartile range of the record's loss over the audited epochs),
+        `risk_rank` (1 = the member most at risk; <NA> for non-members) and `risk_stability` (the share of audits at which the
+        member stood among the tenth most at risk). For classifiers the rank follows `loss_iqr` from four audited epochs on,
+        which finds the records that had to be memorised; otherwise, and for regressions, where `loss_iqr` mostly measures
+        the size of the target, the first attack's score.
 
         Raises:
           RuntimeError: before the first fit, or if the newest audit failed.
         """
+        return self._ranked().reset_index(drop=True)
+
+    def _ranked(self) -> pd.DataFrame:
+        """`records`, its index the records' rows in the audit set."""
         newest = self._newest()
         if not newest.scores:
             raise RuntimeError(f"the newest audit gave no scores: {newest.reports[0].warnings[0]}")
         assert self._auditor is not None
         assert self.audit_set is not None
-        return records_table(self.audit_set, self._auditor, newest.scores, self._course.losses)
+        course = self._course
+        return records_table(self.audit_set, self._auditor, newest.scores, course.losses, course.headline, self._seed)
+
+    def information(self) -> InformationView:
+        """How much each signal that the attacks read, and all together, tell about membership; see `information_view`.
+
+        Of the weights that the model holds now; `print` shows it as a table.
+
+        Raises:
+          RuntimeError: before the first fit, or if the newest audit failed.
+        """
+        newest = self._newest()
+        if newest.signals is None:
+            raise RuntimeError(f"the newest audit gave no signals: {newest.reports[0].warnings[0]}")
+        assert self.audit_set is not None
+        return information_view(
+            newest.signals, self.audit_set.is_member, seed=self._seed, groups=owners(self.audit_set)
+        )
 
     def _newest(self) -> Audit:
         """The newest audit, if it speaks of the weights of this moment; else a fresh one."""
@@ -353,7 +395,9 @@ class MIACallback(keras.callbacks.Callback):
         remark: tuple[str, ...] = ()
         if self._lockstep is not None:
             shadows, remark = self._lockstep.known_at(epoch)
-        found = self._auditor.run(epoch, strict=self._strict, notes=(note, *remark), shadows=shadows)
+        found = self._auditor.run(
+            epoch, strict=self._strict, notes=(note, *remark), shadows=shadows, course=self._course.losses
+        )
         return self._course.glimpse(found)
 
     # What one audit leads to.
@@ -382,7 +426,8 @@ class MIACallback(keras.callbacks.Callback):
     def _run(self, step: int, notes: tuple[str, ...] = ()) -> Audit:
         assert self._auditor is not None
         shadows = None if self._lockstep is None else self._lockstep.ask(step, self._warn)
-        return self._auditor.run(step, strict=self._strict, notes=notes, shadows=shadows)
+        course = () if step == BEFORE_TRAINING else self._course.losses
+        return self._auditor.run(step, strict=self._strict, notes=notes, shadows=shadows, course=course)
 
     def _audit(self, epoch: int) -> None:
         assert self._publisher is not None
@@ -390,14 +435,14 @@ class MIACallback(keras.callbacks.Callback):
         audit = self._run(epoch)
         self._course.keep(audit)
         self._scheduled_epoch = epoch
-        self._publisher.publish(audit.reports, epoch)
+        self._publisher.publish(audit.whole, audit.sliced, epoch)
         self._warn_of_failures(audit)
 
     def _audit_before_training(self) -> None:
         assert self._auditor is not None
         assert self._publisher is not None
         audit = self._run(BEFORE_TRAINING)
-        alarm = None if self._has_been_trained() else null_check(audit.reports)
+        alarm = None if self._has_been_trained() else null_check(audit.whole)
         if alarm is not None:
             self._warn(alarm)
             self._auditor.warnings.append(alarm)
@@ -419,6 +464,15 @@ class MIACallback(keras.callbacks.Callback):
             self._course.keep(self._run(epoch, notes=(_HELD_NOW,)), in_course=False)
         assert self._course.last is not None
         return self._course.last
+
+    def _show_records(self, epoch: int) -> None:
+        """The members most at risk, in TensorBoard."""
+        assert self._publisher is not None
+        assert self.audit_set is not None
+        risky = self._ranked().head(self._log_records)
+        self._publisher.lines(risky.to_string(index=False), "records_at_risk", epoch)
+        if self._log_pictures:
+            self._publisher.picture(picture_grid(_images(self.audit_set, risky.index)), "records_at_risk", epoch)
 
     def _has_been_trained(self) -> bool:
         optimizer = getattr(self.model, "optimizer", None)
@@ -444,7 +498,7 @@ class MIACallback(keras.callbacks.Callback):
     def _warn_of_failures(self, audit: Audit) -> None:
         """Once an attack and fit; the marked reports tell the rest."""
         silent = self._known_to_fail | audit.postponed
-        failed = [report for report in audit.reports if report.failed and report.attack not in silent]
+        failed = [report for report in audit.whole if report.failed and report.attack not in silent]
         epoch = (audit.step or 0) + 1
         for reason in dict.fromkeys(report.warnings[0] for report in failed):
             names = [report.attack for report in failed if report.warnings[0] == reason]
@@ -459,6 +513,14 @@ class MIACallback(keras.callbacks.Callback):
                 f"the logs hold {', '.join(sorted(taken))} already, which is overwritten; give this callback another name=."
             )
         self._taken_keys |= taken
+
+
+def _images(audit_set: AuditSet, rows: Any) -> Any:
+    """The inputs of some records as an array, where there is one input."""
+    leaves = plain_leaves(as_arrays(tf.nest.map_structure(lambda leaf: tf.gather(leaf, rows), audit_set.x)))
+    if len(leaves) != 1:
+        raise ValueError(f"the model has {len(leaves)} inputs; log_pictures takes one, of images.")
+    return leaves[0]
 
 
 def _whole_number(name: str, value: Any, what: str, least: int = 1) -> int:

@@ -17,13 +17,21 @@ def null_check(untrained: Sequence[LeakageReport]) -> str | None:
     """
     level = 1 - NULL_CHECK_ERROR / max(1, len(untrained))
     for report in untrained:
+        if report.folds > 1:  # its curve joins two attackers'; its p-value holds
+            if report.p_value is not None and report.p_value <= 1 - level:
+                return _alarm(report.attack, f"{report.auc:.3f} (p = {report.p_value:.2g})")
+            continue
         value = None if report.roc is None else auc(report.roc, level)
         if value is None or value.low is None or value.high is None or value.low <= 0.5 <= value.high:
             continue
-        return (
-            f"before any training the attack {report.attack!r} already has AUC {value:.3f} [{value.low:.3f}, "
-            f"{value.high:.3f}] ({100 * level:.4g} %), so either these weights have seen the members before, or the two "
-            "sides differ by themselves and part of every later number is that difference, not leakage: then draw both sides "
-            "at random from one pool."
-        )
+        interval = f"{value:.3f} [{value.low:.3f}, {value.high:.3f}] ({100 * level:.4g} %)"
+        return _alarm(report.attack, interval)
     return None
+
+
+def _alarm(attack: str, auc: str) -> str:
+    return (
+        f"before any training the attack {attack!r} already has AUC {auc}, so either these weights have seen the members "
+        "before, or the two sides differ by themselves and part of every later number is that difference, not leakage: then "
+        "draw both sides at random from one pool."
+    )

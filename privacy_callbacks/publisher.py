@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from privacy_callbacks.attacks.estimate import Estimate
 from privacy_callbacks.attacks.report import LeakageReport, low_fpr_name
 
@@ -45,14 +48,15 @@ class Publisher:
         """Whatever fails from here on must not leave the numbers of another epoch standing."""
         self.values = dict.fromkeys(self.values, float("nan"))
 
-    def publish(self, reports: Sequence[LeakageReport], epoch: int) -> None:
-        """An audit after `epoch`, everywhere."""
-        headline = reports[0].estimates()
-        found = [headline[metric] for metric in _HEADLINE_METRICS] + [report.auc for report in reports[1:]]
+    def publish(self, whole: Sequence[LeakageReport], sliced: Sequence[LeakageReport], epoch: int) -> None:
+        """An audit after `epoch`: its reports on all records everywhere, those on slices in TensorBoard alone."""
+        headline, *others = whole
+        named = headline.estimates()
+        found = [named[metric] for metric in _HEADLINE_METRICS] + [report.auc for report in others]
         estimates = dict(zip(self.keys, found, strict=True))
         self.values = {key: _plain(estimate) for key, estimate in estimates.items()}
         publish(self._model, estimates, epoch)
-        self.show(reports, epoch)
+        self.show([*whole, *sliced], epoch)
 
     def show(self, reports: Sequence[LeakageReport], epoch: int) -> None:
         """An audit's scalars, in TensorBoard alone."""
@@ -71,6 +75,12 @@ class Publisher:
         """Lines of text in the headline attack's run, in TensorBoard alone."""
         if self._log is not None:
             self._log.lines(text, self._headline, tag, step)
+            self._log.flush()
+
+    def picture(self, pixels: NDArray[np.uint8], tag: str, step: int) -> None:
+        """A picture [height, width, channels] in the headline attack's run, in TensorBoard alone."""
+        if self._log is not None:
+            self._log.picture(pixels, self._headline, tag, step)
             self._log.flush()
 
     def close(self) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from privacy_callbacks.attacks.report import LeakageReport
 
@@ -30,11 +33,16 @@ class TensorBoardLog:
         self._writers: dict[str, Any] = {}
 
     def scalars(self, report: LeakageReport, step: int) -> None:
-        """Every metric of a report that was not refused, with its interval or null level."""
+        """Every metric of a report that was not refused, with its interval or null level; of a slice the AUC."""
+        found, place = report.scalars(), self._name
+        if report.slice != "entire":
+            # All metrics of all slices would be hundreds of charts.
+            found = {name: value for name, value in found.items() if name.startswith(_OF_SLICES)}
+            place = f"{self._name}/slices/{_as_tag(report.slice)}"
         # Keras' own TensorBoard callback switches recording off between its epochs.
         with self._writer(report.attack).as_default(step), tf.summary.record_if(True):
-            for metric, value in report.scalars().items():
-                tf.summary.scalar(f"{self._name}/{metric}", value, description=_describe(metric, report))
+            for metric, value in found.items():
+                tf.summary.scalar(f"{place}/{metric}", value, description=_describe(metric, report))
 
     def text(self, report: LeakageReport, tag: str, step: int) -> None:
         """A report's table, under Text."""
@@ -45,6 +53,11 @@ class TensorBoardLog:
         table = "\n".join(f"    {line}" for line in text.split("\n"))
         with self._writer(attack).as_default(step), tf.summary.record_if(True):
             tf.summary.text(f"{self._name}/{tag}", table)
+
+    def picture(self, pixels: NDArray[np.uint8], attack: str, tag: str, step: int) -> None:
+        """A picture [height, width, channels], under Images, in an attack's run."""
+        with self._writer(attack).as_default(step), tf.summary.record_if(True):
+            tf.summary.image(f"{self._name}/{tag}", pixels[None])
 
     def flush(self) -> None:
         """Makes what was written visible to a TensorBoard that is already running."""
@@ -63,6 +76,14 @@ class TensorBoardLog:
         return self._writers[attack]
 
 
+_OF_SLICES = "auc"
+
+
+def _as_tag(slice: str) -> str:
+    """A slice's name in letters that tags and file systems take: `loss_0-10`, `class_3-wrong`."""
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "_", slice.replace(" & ", "-").replace("–", "-")).strip("_")
+
+
 _MEANINGS = {
     "auc": "Probability that a random member outscores a random non-member; 0.5 = guessing.",
     "advantage": "Largest |TPR - FPR| over all thresholds; biased upwards, compare with its null level.",
@@ -75,11 +96,13 @@ _MEANINGS = {
 
 def _describe(metric: str, report: LeakageReport) -> str:
     meaning = next(text for name, text in _MEANINGS.items() if metric.startswith(name))
-    end = {"_low": "Lower end of the 95 % interval. ", "_high": "Upper end of the 95 % interval. "}
-    end["_null_level"] = "What a leak-free audit of this size does not exceed in 95 % of cases. "
+    level = f"{100 * (1 if report.auc is None else report.auc.level):.4g} %"
+    end = {"_low": f"Lower end of the {level} interval. ", "_high": f"Upper end of the {level} interval. "}
+    end["_null_level"] = f"What a leak-free audit of this size does not exceed in {level} of cases. "
     part = next((text for suffix, text in end.items() if metric.endswith(suffix)), "")
     sides = f"{report.num_members} members, {report.num_nonmembers} non-members"
-    return f"{part}{meaning} Attack `{report.attack}`, {sides}; the step is the epoch, from 0."
+    where = "" if report.slice == "entire" else f" on {report.slice}"
+    return f"{part}{meaning} Attack `{report.attack}`{where}, {sides}; the step is the epoch, from 0."
 
 
 def check_writable(folder: str | os.PathLike[str], what: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from privacy_callbacks import AuditSet, LeakageLimit, LeakageReport, MIACallback, PrivateCheckpoint, audit
+from privacy_callbacks.attack_choice import pointing_at_the_strongest
 from privacy_callbacks.attacks import (
     RMIA,
     AttackR,
@@ -19,7 +20,6 @@ from privacy_callbacks.attacks import (
     Threshold,
 )
 from privacy_callbacks.attacks.auc import auc
-from privacy_callbacks.auditing import _pointing_at_the_strongest
 from privacy_callbacks.lockstep import inferred_batch_size
 
 pytestmark = pytest.mark.filterwarnings(
@@ -540,12 +540,12 @@ def test_the_headline_says_if_another_attack_surely_recognises_more():
         "rmia": rng.normal(size=400) + is_member,
     }
     reports = [LeakageReport.from_scores(values, is_member, attack=name) for name, values in scores.items()]
-    headline, *others = _pointing_at_the_strongest(reports)
+    headline, *others = pointing_at_the_strongest(reports)
     assert f"attack 'lira' recognises more: AUC {reports[1].auc:.3f} [" in headline.notes[-1]
     assert others == reports[1:]
-    assert _pointing_at_the_strongest(reports[1:]) == reports[1:]  # the headline is the strongest
+    assert pointing_at_the_strongest(reports[1:]) == reports[1:]  # the headline is the strongest
     alike = [reports[0], LeakageReport.from_scores(scores["loss"] + 0.01 * is_member, is_member, attack="other")]
-    assert _pointing_at_the_strongest(alike) == alike
+    assert pointing_at_the_strongest(alike) == alike
 
 
 def test_shadow_models_trained_for_other_epochs_than_the_target_are_said(noise):

@@ -1,0 +1,80 @@
+"""Which attacks an audit runs, and whether model and records have what these read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from privacy_callbacks.attacks.attack import Attack, needs
+from privacy_callbacks.attacks.head import Head
+from privacy_callbacks.attacks.lira import LiRA
+from privacy_callbacks.attacks.report import LeakageReport
+from privacy_callbacks.attacks.rmia import RMIA
+from privacy_callbacks.attacks.summed_head import SummedHead
+from privacy_callbacks.attacks.threshold import Threshold
+from privacy_callbacks.attacks.trained import Trained
+
+
+def completed(attacks: Mapping[str, Attack], head: Head | SummedHead) -> Mapping[str, Attack]:
+    """The attacks, those that read whatever fits the head told what that is."""
+    fitting = (*head.signals, *head.further_signals)
+    return {
+        name: attack.with_features_of(fitting) if isinstance(attack, Trained) else attack
+        for name, attack in attacks.items()
+    }
+
+
+def refuse_unfit(attacks: Mapping[str, Attack], head: Head | SummedHead, with_shadows: bool) -> None:
+    """Nothing, if model and shadow models have what the attacks read, and shadow models have a reader.
+
+    Raises:
+      ValueError: otherwise.
+    """
+    without = [name for name, attack in attacks.items() if needs(attack).shadows and not with_shadows]
+    if without:
+        raise ValueError(f"attack {without[0]!r} compares with shadow models; give shadow_models=16, say.")
+    if with_shadows and not shadow_attacks(attacks):
+        raise ValueError(
+            "shadow models would be trained for nobody: none of the attacks compares with them; add LiRA() or RMIA(), say, "
+            "or leave shadow_models out."
+        )
+    fitting = (*head.signals, *head.further_signals)
+    for name, attack in attacks.items():
+        unfit = [signal for signal in attack.signals if signal not in fitting]
+        if unfit:
+            raise ValueError(
+                f"attack {name!r} reads the signal {unfit[0]!r}, which does not fit this model's head ({head.kind}); it has "
+                f"{', '.join(fitting)}. Leave the attack out, or let it read another (LiRA(signal='loss'), say)."
+            )
+
+
+def shadow_attacks(attacks: Mapping[str, Attack]) -> list[str]:
+    """The names of those that compare with shadow models."""
+    return [name for name, attack in attacks.items() if needs(attack).shadows]
+
+
+def default_attacks(signals: Sequence[str], with_shadows: bool) -> list[Attack]:
+    """A threshold on each signal, the loss first; with shadow models also LiRA and (for classifiers) RMIA."""
+    attacks: list[Attack] = [Threshold(name) for name in signals]
+    if not with_shadows:
+        return attacks
+    if "scaled_logit" not in signals:
+        return [*attacks, LiRA(signal="loss")]
+    return [*attacks, LiRA(), RMIA()]
+
+
+def pointing_at_the_strongest(reports: list[LeakageReport]) -> list[LeakageReport]:
+    """The reports, the first of them with a note if another attack surely recognises more."""
+    headline = reports[0].auc
+    if headline is None or headline.high is None:
+        return reports
+    others = {report.attack: report.auc for report in reports[1:] if report.auc is not None}
+    above = {name: auc for name, auc in others.items() if auc.low is not None and auc.low > headline.high}
+    if not above:
+        return reports
+    name, best = max(above.items(), key=lambda one: float(one[1]))
+    note = (
+        f"attack {name!r} recognises more: AUC {best:.3f} [{best.low:.3f}, {best.high:.3f}]; list it first to make it the "
+        "headline."
+    )
+    return [replace(reports[0], notes=(*reports[0].notes, note)), *reports[1:]]

@@ -1,0 +1,38 @@
+"""Records that are images, side by side in one picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_COLUMNS, _LEAST_PIXELS, _GAP = 10, 56, 2
+
+
+def picture_grid(images: NDArray) -> NDArray[np.uint8]:
+    """uint8[height, width, channels]: the images in rows of ten, left to right; small ones enlarged.
+
+    Grey values run from the darkest to the brightest of these images.
+
+    Args:
+      images: [k, height, width] or [k, height, width, 1 or 3], of any number type.
+    Raises:
+      ValueError: if they are no images.
+    """
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images) or images.dtype.kind not in "fiub":
+        raise ValueError(
+            f"records of shape {images.shape[1:]} and type {images.dtype} are no images; log_pictures takes (height, width) "
+            "with 1 or 3 channels."
+        )
+    values = images.astype(np.float64)
+    low, high = values.min(), values.max()
+    shades = np.round(255 * (values - low) / (high - low if high > low else 1.0)).astype(np.uint8)
+    times = max(1, -(-_LEAST_PIXELS // max(images.shape[1:3])))
+    tiles = shades.repeat(times, axis=1).repeat(times, axis=2)
+    tiles = np.pad(tiles, ((0, 0), (_GAP, _GAP), (_GAP, _GAP), (0, 0)), constant_values=128)
+    columns = min(_COLUMNS, len(tiles))
+    missing = -len(tiles) % columns
+    tiles = np.concatenate([tiles, np.full((missing, *tiles.shape[1:]), 128, np.uint8)])
+    rows = tiles.reshape(-1, columns, *tiles.shape[1:])
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
