@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .lira import LiRA, lira_scores
     from .membership_probability import membership_probabilities
     from .predictive_value import ppv
+    from .quantile_regression import QuantileRegression, quantile_regression_scores
     from .report import LeakageReport
     from .rmia import RMIA, rmia_scores, tune_rmia
     from .roc import RocCurve
@@ -81,6 +82,7 @@ _HOME = {
     "LossFunction": "tf_privacy_loss",
     "PrivacyMetric": "tf_privacy_results",
     "PrivacyReportMetadata": "tf_privacy_results",
+    "QuantileRegression": "quantile_regression",
     "RMIA": "rmia",
     "RocCurve": "roc",
     "RocSketch": "roc_sketch",
@@ -116,6 +118,7 @@ _HOME = {
     "loss_iqr": "trajectory",
     "membership_probabilities": "membership_probability",
     "ppv": "predictive_value",
+    "quantile_regression_scores": "quantile_regression",
     "rmia_scores": "rmia",
     "run_attacks": "tf_privacy",
     "run_membership_probability_analysis": "tf_privacy",
@@ -153,6 +156,7 @@ __all__ = [
     "LossFunction",
     "PrivacyMetric",
     "PrivacyReportMetadata",
+    "QuantileRegression",
     "RocCurve",
     "RocSketch",
     "Scores",
@@ -187,6 +191,7 @@ __all__ = [
     "loss_iqr",
     "membership_probabilities",
     "ppv",
+    "quantile_regression_scores",
     "rmia_scores",
     "run_attacks",
     "run_membership_probability_analysis",

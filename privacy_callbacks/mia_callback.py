@@ -166,10 +166,10 @@ class MIACallback(keras.callbacks.Callback):
         self._loss, self._batch_size, self._output = loss, batch_size, output
         self._blind_baseline = bool(blind_baseline)
         self._alpha = check_alpha(alpha)
+        self._log_records = _whole_number("log_records", log_records, "of records, at least 0", least=0)
         self._log_pictures, self._slices = bool(log_pictures), slices
         if self._log_pictures and not self._log_records:
             raise ValueError("log_pictures shows the records that log_records lists; say how many with log_records=.")
-        self._log_records = _whole_number("log_records", log_records, "of records, at least 0", least=0)
         self.audit_set: AuditSet | None = self._draw() if isinstance(members, AuditSet) else None
         self._auditor: Auditor | None = None
         self._publisher: Publisher | None = None
@@ -472,7 +472,7 @@ class MIACallback(keras.callbacks.Callback):
         risky = self._ranked().head(self._log_records)
         self._publisher.lines(risky.to_string(index=False), "records_at_risk", epoch)
         if self._log_pictures:
-            self._publisher.picture(picture_grid(_images(self.audit_set, risky.index)), "records_at_risk", epoch)
+            self._publisher.picture(picture_grid(_images(self.audit_set, risky.index)), "pictures_at_risk", epoch)
 
     def _has_been_trained(self) -> bool:
         optimizer = getattr(self.model, "optimizer", None)
