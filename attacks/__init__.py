@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .predictive_value import ppv
     from .quantile_regression import QuantileRegression, quantile_regression_scores
     from .report import LeakageReport
+    from .report_files import load_reports, save_reports
+    from .report_rows import report_table
     from .rmia import RMIA, rmia_scores, tune_rmia
     from .roc import RocCurve
     from .roc_sketch import RocSketch
@@ -115,13 +117,16 @@ _HOME = {
     "information_view": "information_of_signals",
     "leak_verdict": "verdict",
     "lira_scores": "lira",
+    "load_reports": "report_files",
     "loss_iqr": "trajectory",
     "membership_probabilities": "membership_probability",
     "ppv": "predictive_value",
     "quantile_regression_scores": "quantile_regression",
+    "report_table": "report_rows",
     "rmia_scores": "rmia",
     "run_attacks": "tf_privacy",
     "run_membership_probability_analysis": "tf_privacy",
+    "save_reports": "report_files",
     "signals_from_arrays": "array_signals",
     "signals_of": "asked_records",
     "sliced_reports": "by_slice",
@@ -188,13 +193,16 @@ __all__ = [
     "information_view",
     "leak_verdict",
     "lira_scores",
+    "load_reports",
     "loss_iqr",
     "membership_probabilities",
     "ppv",
     "quantile_regression_scores",
+    "report_table",
     "rmia_scores",
     "run_attacks",
     "run_membership_probability_analysis",
+    "save_reports",
     "signals_from_arrays",
     "signals_of",
     "sliced_reports",

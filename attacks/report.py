@@ -226,7 +226,7 @@ class LeakageReport:
             held = {**_NOT_ALWAYS_IN_VERSION_1, **held}
         read = partial(plain.field, held, holder="report")
         names = dict.fromkeys([*(name for name in held if name.startswith(_LOW_FPR)), *cls(attack="").estimates()])
-        found = {name: read(name, plain.or_none(Estimate.from_dict)) for name in names}
+        found: dict[str, Any] = {name: read(name, plain.or_none(Estimate.from_dict)) for name in names}
         report = cls(
             attack=read("attack", plain.text),
             slice=read("slice", plain.text),

@@ -131,11 +131,10 @@ def test_the_position_increases_strictly_within_and_beyond_the_quantiles(gaps, v
 @BOTH
 def test_of_the_same_record_a_higher_signal_scores_higher(head, world):
     signal = np.concatenate([[-np.inf, -1e300, -1e9], np.linspace(-40, 40, 200), [1e9, 1e300, np.inf]])
-    for record in world.features[:3]:
-        same = np.tile(record, (len(signal), 1))
-        ours = quantile_regression_scores(signal, same, *world.population, head)
-        assert (np.diff(ours) > 0).all()
-        assert np.isfinite(ours[1:-1]).all()
+    records = np.repeat(world.features[:9], len(signal), axis=0)
+    ours = quantile_regression_scores(np.tile(signal, 9), records, *world.population, head).reshape(9, -1)
+    assert (np.diff(ours, axis=1) > 0).all()
+    assert np.isfinite(ours[:, 1:-1]).all()
 
 
 @BOTH
@@ -168,11 +167,10 @@ def test_a_signal_of_two_values_is_learned_from(head):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(500, 2))
     correct = (rng.random(500) < special.expit(2 * x[:, 0])).astype(float)
-    probe = np.array([[2.0, 0], [-2.0, 0]])
-    easy, hard = quantile_regression_scores([1.0, 1.0], probe, correct, x, head)
-    assert hard > easy
-    wrong, right = quantile_regression_scores([0.0, 1.0], probe[[1, 1]], correct, x, head)
-    assert right > wrong
+    probe = np.array([[2.0, 0], [-2.0, 0], [-2.0, 0]])
+    right_on_easy, right_on_hard, wrong_on_hard = quantile_regression_scores([1, 1, 0], probe, correct, x, head)
+    assert right_on_hard > right_on_easy
+    assert right_on_hard > wrong_on_hard
 
 
 @BOTH
@@ -363,7 +361,7 @@ def test_the_attack_says_what_it_lacks():
 def test_in_many_worlds_useless_features_cost_nothing_and_no_leak_is_invented(head):
     lost, covered, runs = [], 0, 0
     for population in (40, 100, 300, 1_000, 2_000):
-        for seed in range(30):
+        for seed in range(12):
             width = (3, 40, 200)[seed % 3]
             useless = World(population=population, width=width, records=1_000, seed=seed, useless=True)
             lost.append(useless.auc_of(useless.signal) - useless.auc_of(useless.scores(head, seed)))
@@ -372,4 +370,4 @@ def test_in_many_worlds_useless_features_cost_nothing_and_no_leak_is_invented(he
             covered, runs = covered + (estimate.low <= 0.5 <= estimate.high), runs + 1
     assert np.mean(lost) < 0.002
     assert np.quantile(lost, 0.95) < 0.01
-    assert covered / runs > 0.9  # 150 intervals at nominal .95: below .9 in one run of 500
+    assert covered / runs > 0.85  # 60 intervals at nominal .95: that low in one run of 300

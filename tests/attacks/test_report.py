@@ -45,7 +45,7 @@ def test_scalars_are_plain_floats_by_the_names_tensorboard_shows(report):
 
 def test_the_report_is_json(report):
     plain = json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    assert plain["schema_version"] == 1
+    assert plain["schema_version"] == 2
     assert plain["auc"] == {
         "value": float(report.auc),
         "low": report.auc.low,
