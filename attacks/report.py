@@ -283,7 +283,7 @@ def mean_of_folds(reports: Sequence[LeakageReport], roc: RocCurve) -> LeakageRep
     first = reports[0]
     refusals = {name: reason for report in reports for name, reason in report.refusals.items()}
     found = {name: mean_estimate([report.estimates()[name] for report in reports]) for name in first.estimates()}
-    metrics = {name: found[name] for name in found if not name.startswith("tpr_at_fpr")}
+    metrics: dict[str, Any] = {name: found[name] for name in found if not name.startswith("tpr_at_fpr")}
     return replace(
         first,
         **metrics,

@@ -167,7 +167,7 @@ class Auditor:
         strict: bool = False,
         notes: tuple[str, ...] = (),
         shadows: ShadowAnswers | Exception | None = None,
-        course: Sequence[NDArray[Any]] = (),
+        course: Sequence[NDArray[Any]] | None = None,
     ) -> Audit:
         """Audits the model with the weights it holds now.
 
@@ -176,7 +176,7 @@ class Auditor:
           strict: raise what goes wrong; otherwise it marks the reports of the attacks concerned.
           notes: sentences for the reports.
           shadows: what shadow models answer at this stage of training, why they cannot, or None if they are not there yet.
-          course: float[n] an earlier audit of this training, minus each record's loss.
+          course: float[n] an earlier audit of this training, minus each record's loss; None = not known.
         """
         weights = fingerprint(self._model)
         try:
@@ -186,7 +186,7 @@ class Auditor:
             if strict:
                 raise
             return Audit(step, tuple(self._failed(name, error, step) for name in self.attacks), {}, None, weights)
-        course = [*course, answers[()]["loss"][:, 0]]
+        course = None if course is None else [*course, answers[()]["loss"][:, 0]]
         slices = self._plan.slices(answers[()])
         reports: list[LeakageReport] = []
         sliced: list[LeakageReport] = []
@@ -280,13 +280,13 @@ class Auditor:
         }
 
     def _scored(
-        self, attack: Attack, answers: Signals, context: AttackContext, course: Sequence[NDArray[Any]]
+        self, attack: Attack, answers: Signals, context: AttackContext, course: Sequence[NDArray[Any]] | None
     ) -> ScoredRecords:
         wish = needs(attack)
         signals = Signals({name: answers[name] for name in attack.signals}).beside(
             labels=self._classes,
             features=self._features[0] if wish.inputs else None,
-            course=np.stack(course) if wish.course else None,
+            course=np.stack(course) if wish.course and course is not None else None,
         )
         return scored(attack, signals, self._audit_set, context)
 

@@ -1,0 +1,291 @@
+"""Every attack, slices, records and pictures while `fit` runs."""
+
+import random
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from privacy_callbacks import AuditSet, AuditWarning, MIACallback, audit
+from privacy_callbacks.attacks import (
+    AttackP,
+    Column,
+    LabelOnly,
+    LeakageReport,
+    LiRA,
+    QuantileRegression,
+    Threshold,
+    Trained,
+    Trajectory,
+    attack_p_scores,
+    information_view,
+    membership_probabilities,
+)
+from privacy_callbacks.attacks.trajectory import loss_iqr
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
+layers = keras.layers
+CLASSES = 3
+
+
+def world(count=150, seed=0, shape=(6,)):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, CLASSES, 2 * count)
+    x = rng.normal(size=(2 * count, *shape)).astype(np.float32) + labels.reshape(-1, *[1] * len(shape)) / 2
+    return (x[:count], labels[:count]), (x[count:], labels[count:])
+
+
+def made(shape=(6,), units=32):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(units, "relu"), layers.Dense(CLASSES)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    return model
+
+
+def fitted(attacks, sides, epochs=4, model=None, **arguments):
+    mia = MIACallback(*sides, attacks=attacks, blind_baseline=False, **arguments)
+    model = model or made(sides[0][0].shape[1:] if isinstance(sides[0], tuple) else (6,))
+    history = model.fit(
+        *world(shape=model.input_shape[1:])[0], epochs=epochs, verbose=0, batch_size=16, callbacks=[mia]
+    )
+    return mia, history.history
+
+
+EVERY_KIND = [
+    Threshold(),
+    Threshold("loss", per_class=True),
+    Threshold("gradient_norm"),
+    Threshold("weight_gradient_norm"),
+    Trained(),
+    Trained("random_forest"),
+    AttackP(),
+    QuantileRegression(),
+    LabelOnly(shifts=0, noise=0.3, draws=3),
+    Trajectory(),
+    Trajectory("iqr"),
+    LiRA(),
+]
+
+
+@pytest.mark.filterwarnings("ignore:.*each shadow model trains on 125 records:UserWarning")
+def test_a_fit_with_every_kind_of_attack_ends_with_the_same_bits():
+    members, nonmembers = world()
+    mia = MIACallback(members, nonmembers, attacks=EVERY_KIND, shadow_models=4, slices=["class", "loss_percentile"])
+    ends = []
+    for callbacks in ([], [mia]):
+        model = made()  # seeds everything
+        history = model.fit(*members, epochs=3, verbose=0, callbacks=callbacks).history
+        draws = random.random(), np.random.random(), tf.random.normal(()).numpy(), keras.random.normal(()).numpy()
+        ends.append([*model.get_weights(), history["loss"], draws])
+    for ours, theirs in zip(*ends, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert not [report for report in mia.reports if report.failed and report.slice == "entire"]
+    names = [attack.name for attack in EVERY_KIND]
+    assert [key for key in history if key.startswith("mia_")][4:] == [f"mia_{name}_auc" for name in names[1:]]
+    assert list(mia.records().columns[3 : 3 + len(names)]) == names
+
+
+def test_a_trained_attacker_sees_the_heads_signals_and_is_judged_in_halves():
+    mia, _ = fitted([Trained(), Trained(features=("entropy", "top_2"), name="two")], world())
+    assert mia.report.folds == 2
+    assert "knows the membership of half of the records" in mia.report.notes[0]
+    first, second = mia._auditor.attacks.values()
+    assert first.features == (
+        *("loss", "scaled_logit", "margin", "entropy", "modified_entropy", "correct"),
+        *("top_1", "top_2", "top_3"),
+    )
+    assert second.features == ("entropy", "top_2")
+
+
+def test_owners_share_a_half():
+    members, nonmembers = world()
+    owners = np.arange(150) // 5
+    mia, _ = fitted([Trained("knn")], [AuditSet(members, nonmembers, ids=(owners, 1_000 + owners))], epochs=1)
+    assert "several records share an id" in " ".join(mia.report.notes)
+
+
+def test_the_trajectory_is_the_mean_over_the_epochs_so_far():
+    class Losses(keras.callbacks.Callback):
+        def __init__(self, x, y):
+            super().__init__()
+            self.data, self.found = (x, y), []
+
+        def on_epoch_end(self, epoch, logs=None):
+            logits = self.model(self.data[0], training=False)
+            self.found.append(keras.losses.sparse_categorical_crossentropy(self.data[1], logits, from_logits=True))
+
+    members, nonmembers = world()
+    mia = MIACallback(members, nonmembers, attacks=[Trajectory(), Trajectory("iqr")], blind_baseline=False)
+    losses = Losses(*members)
+    made().fit(*members, epochs=5, verbose=0, callbacks=[mia, losses])
+    table = mia.records()
+    table = table[table.is_member].sort_values("id")
+    course = -np.stack(losses.found)
+    np.testing.assert_allclose(table["trajectory"], course.mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(table["trajectory_iqr"], loss_iqr(course), rtol=1e-3, atol=1e-5)
+    assert any("no membership score" in note for note in mia.reports[-1].notes)
+
+
+def test_outside_of_a_fit_there_is_no_trajectory():
+    with pytest.raises(ValueError, match="give the attack to MIACallback"):
+        audit(made(), *world(), attacks=[Trajectory()], blind_baseline=False)
+
+
+def test_the_population_attack_ranks_among_records_that_are_never_judged():
+    mia, _ = fitted([AttackP(), Threshold()], world())
+    assert mia.report.num_nonmembers == 100
+    table, population = mia.records(), mia._auditor._pass.population_signals(("loss",))["loss"][:, 0]
+    assert len(population) == 50
+    np.testing.assert_allclose(table["attack_p"], attack_p_scores(table["loss"], population))
+
+
+def test_label_only_asks_neighbours_of_images():
+    sides = world(shape=(5, 5))
+    mia, _ = fitted([LabelOnly(), Threshold("correct")], sides)
+    shares = mia.records()["label_only"]
+    assert set(np.round(5 * shares)) <= set(range(6))
+    assert shares.nunique() > 2
+
+
+def test_label_only_of_tables_wants_to_be_told_the_noise():
+    with pytest.raises(ValueError, match=r"a query cannot be asked: .*perturb them by noise="):
+        fitted([LabelOnly()], world())
+
+
+# Slices.
+
+
+def test_slices_follow_the_reports_on_all_records():
+    mia, history = fitted([Threshold(), Trained()], world(), slices=["class", "correct"], epochs=2)
+    audits = [report for report in mia.reports if report.step == 1]
+    assert [(report.attack, report.slice) for report in audits] == [
+        ("loss", "entire"),
+        ("logistic_regression", "entire"),
+        *[("loss", name) for name in ("class 0", "class 1", "class 2", "correct", "wrong")],
+        *[("logistic_regression", name) for name in ("class 0", "class 1", "class 2", "correct", "wrong")],
+    ]
+    assert mia.report.slice == "entire"
+    assert [key for key in history if "class" in key] == []
+    assert all(report.auc.level == pytest.approx(0.99) for report in audits[2:7])
+    assert audits[2].roc is not None
+    assert all(report.roc is None for report in mia.reports if report.step == 0 and report.slice != "entire")
+    table = mia.records()
+    for report in audits[2:5]:
+        rows = table["label"] == int(report.slice[-1])
+        again = LeakageReport.from_scores(table["loss"][rows], table["is_member"][rows])
+        assert float(report.auc) == float(again.auc)
+
+
+def test_columns_follow_their_records_and_cross():
+    members, nonmembers = world(200)
+    ages = [np.array(["young", "old"])[(side[0][:, 0] > 0).astype(int)] for side in (members, nonmembers)]
+    mia = MIACallback(
+        members,
+        nonmembers,
+        attacks=Threshold(),
+        audit_size=90,
+        slices=[Column("age", *ages), ("correct", Column("age", *ages))],
+    )
+    made().fit(*members, epochs=1, verbose=0, callbacks=[mia])
+    old, young = [report for report in mia.reports if report.step == 0][1:3]
+    x, is_member = mia.audit_set.x.numpy(), mia.audit_set.is_member
+    assert (old.slice, young.slice) == ("age old", "age young")
+    assert old.num_members == np.count_nonzero(x[is_member, 0] > 0)
+    assert young.num_nonmembers == np.count_nonzero(x[~is_member, 0] <= 0)
+    names = [report.slice for report in mia.reports if report.step == 0][3:]
+    assert names == [f"{answer} & age {age}" for answer in ("correct", "wrong") for age in ("old", "young")]
+
+
+def test_audits_after_the_fact_have_slices_too():
+    reports = audit(made(), *world(), attacks=Threshold(), slices="loss_percentile", blind_baseline=False)
+    assert [report.slice for report in reports][:2] == ["entire", "loss 0–10 %"]
+    assert len(reports) == 11
+
+
+def test_tensorboard_shows_the_auc_of_slices(tmp_path):
+    fitted([Threshold()], world(), slices=["correct", "loss_percentile"], log_dir=tmp_path)
+    run = EventAccumulator(str(tmp_path / "mia" / "loss"), size_guidance={"tensors": 0}).Reload()
+    tags = {tag for tag in run.Tags()["tensors"] if "slices" in tag}
+    assert {"mia/slices/correct/auc", "mia/slices/loss_0-10/auc_low", "mia/slices/loss_90-100/auc_high"} <= tags
+    assert len(run.Tensors("mia/slices/correct/auc")) == 4
+
+
+@pytest.mark.parametrize(
+    ("slices", "error", "message"),
+    [
+        ("klass", TypeError, "slices has 'klass'; give 'class', 'loss_percentile', 'correct', a Column"),
+        ([Column("age", [1], [2])], ValueError, r"column 'age' has shape \(1,\) for 150 members"),
+        ([("class",)], ValueError, "cross two or more"),
+    ],
+)
+def test_slices_that_cannot_be_cut_are_refused_before_training(slices, error, message):
+    with pytest.raises(error, match=message):
+        fitted([Threshold()], world(), slices=slices)
+
+
+@pytest.mark.parametrize("slices", ["class", "correct"])
+def test_regressions_have_no_classes_to_slice_by(slices):
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=f"slices has '{slices}', but"):
+        audit(model, *world(), slices=slices, blind_baseline=False)
+
+
+# Records.
+
+
+def test_the_table_tells_how_surely_and_how_stably():
+    mia, _ = fitted([Threshold("entropy"), Threshold()], world(), epochs=7)
+    table = mia.records()
+    expected = membership_probabilities(table["entropy"], table["is_member"])
+    ours = table.sort_values(["is_member", "id"], ascending=[False, True])
+    again = membership_probabilities(ours["entropy"], ours["is_member"])
+    assert np.allclose(table["member_probability"], expected) or np.allclose(ours["member_probability"], again)
+    stability = table["risk_stability"]
+    assert stability[~table["is_member"]].isna().all()
+    # At each of four audits (the fourth to the seventh) 15 of 150 members are the tenth most at risk.
+    assert stability.sum() == pytest.approx(15)
+    assert set(np.round(4 * stability.dropna(), 6)) <= {0, 1, 2, 3, 4}
+    assert stability[:15].min() >= 0.25  # those most at risk now were so at least now
+
+
+def test_the_information_of_all_signals_is_one_table():
+    mia, _ = fitted([Threshold(), Threshold("entropy")], world())
+    found = mia.information()
+    assert list(found.rows) == ["loss", "entropy", "together"]
+    table = mia.records()
+    alone = information_view({"loss": table["loss"]}, table["is_member"])
+    assert float(found["loss"].mutual_information) == pytest.approx(float(alone["loss"].mutual_information), abs=0.01)
+    assert isinstance(found.to_frame(), pd.DataFrame)
+
+
+@pytest.mark.parametrize("shape", [(8, 9), (8, 9, 1), (8, 9, 3)])
+def test_the_members_most_at_risk_can_be_seen(tmp_path, shape):
+    sides = world(shape=shape)
+    mia, _ = fitted([Threshold()], sides, log_dir=tmp_path, log_records=13, log_pictures=True)
+    run = EventAccumulator(str(tmp_path / "mia" / "loss"), size_guidance={"tensors": 0}).Reload()
+    (picture,) = run.Tensors("mia/pictures_at_risk")
+    pixels = tf.io.decode_png(tf.make_ndarray(picture.tensor_proto)[2]).numpy()
+    times = 7  # 9 pixels are enlarged to at least 56
+    assert pixels.shape == (2 * (8 * times + 4), 10 * (9 * times + 4), 3 if shape[-1] == 3 else 1)
+    worst = sides[0][0][int(mia.records()["id"][0])].reshape(8, 9, -1)
+    shown = pixels[2 : 2 + 8 * times : times, 2 : 2 + 9 * times : times].astype(float)
+    assert np.corrcoef(shown.ravel(), worst.ravel())[0, 1] > 0.999
+
+
+def test_pictures_are_drawn_on_request_and_of_images_only():
+    with pytest.raises(ValueError, match="say how many with log_records="):
+        MIACallback(*world(), log_pictures=True)
+    with pytest.raises(ValueError, match=r"records of shape \(6,\) and type float32 are no images"):
+        fitted([Threshold()], world(), log_records=3, log_pictures=True)
+
+
+def test_a_check_of_the_untrained_model_reads_a_trained_attackers_p_value():
+    members, (x, y) = world(400)
+    with pytest.warns(
+        AuditWarning, match="before any training the attack 'logistic_regression' already has AUC .* \\(p = "
+    ):
+        fitted([Trained()], (members, (x + 3, y)), epochs=1)
