@@ -30,6 +30,7 @@ class Course:
         self.last: Audit | None = None
         self.losses: list[NDArray[Any]] = []
         self.headline: list[NDArray[Any]] = []
+        self._steps: list[int] = []
         self._glimpse: Audit | None = None
         self._epoch_of_weights: dict[str, int] = {}
 
@@ -45,9 +46,14 @@ class Course:
         if in_course:
             self._epoch_of_weights[audit.fingerprint] = audit.step
             if audit.loss is not None:
+                self._steps.append(audit.step)
                 self.losses.append(audit.loss.astype(np.float32))
                 first = audit.scores.get(audit.reports[0].attack, np.full(audit.loss.shape, np.nan))
                 self.headline.append(first.astype(np.float32))
+
+    def before(self, step: int | None) -> list[NDArray[Any]]:
+        """The losses at the epochs audited before this one; at all of them for no epoch's end."""
+        return [loss for at, loss in zip(self._steps, self.losses, strict=True) if step is None or at < step]
 
     def glimpse(self, audit: Audit) -> Audit:
         """Remembers, until the next, an audit at another moment than an epoch's end. It is nobody's: it joins no list."""

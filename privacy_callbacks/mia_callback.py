@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -16,21 +16,15 @@ import tensorflow as tf
 from privacy_callbacks.attacks.attack import Attack, check_name, named_attacks
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.audit_warning import AuditWarning
-from privacy_callbacks.attacks.blind import BlindBaseline
-from privacy_callbacks.attacks.information_of_signals import information_view
-from privacy_callbacks.attacks.information_table import InformationView
 from privacy_callbacks.attacks.model_checks import build_model, check_model
-from privacy_callbacks.attacks.record_arrays import as_arrays, plain_leaves
-from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
-from privacy_callbacks.attacks.shadow_signals import ShadowSignals
-from privacy_callbacks.attacks.verdict import LeakVerdict, check_alpha, leak_verdict
+from privacy_callbacks.attacks.verdict import check_alpha
 
 from .after_the_fact import audit_set_for
 from .attack_choice import shadow_attacks
-from .auditing import Audit, Auditor, ShadowAnswers
+from .auditing import Audit, Auditor
 from .course import BEFORE_TRAINING, Course
-from .experiment import owners
+from .findings import HELD_NOW, Findings
 from .fit_doubts import (
     FitCall,
     altering_data,
@@ -42,22 +36,19 @@ from .fit_doubts import (
 )
 from .lockstep import Lockstep
 from .null_check import null_check
-from .picture_grid import picture_grid
+from .picture_grid import images_of, picture_grid
 from .publisher import Publisher
-from .records_at_risk import records_table
 from .tensorboard_log import check_writable
 from .weight_fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-_HELD_NOW = "audited on the weights the model holds now, which are not those of an audited epoch's end."
+    pass
 
 # Models that some callback of ours has seen in training: for them no audit is a null check, compiled afresh or not.
 _TRAINED: WeakSet[Any] = WeakSet()
 
 
-class MIACallback(keras.callbacks.Callback):
+class MIACallback(Findings, keras.callbacks.Callback):
     """Shows, while `fit` runs, how well an attacker tells training records from others.
 
     It only watches: a fit with it ends with bit-identical weights to the fit without it, as long as reading `members` has
@@ -170,8 +161,8 @@ class MIACallback(keras.callbacks.Callback):
         self._log_pictures, self._slices = bool(log_pictures), slices
         if self._log_pictures and not self._log_records:
             raise ValueError("log_pictures shows the records that log_records lists; say how many with log_records=.")
-        self.audit_set: AuditSet | None = self._draw() if isinstance(members, AuditSet) else None
-        self._auditor: Auditor | None = None
+        self.audit_set = self._draw() if isinstance(members, AuditSet) else None
+        self._auditor = None
         self._publisher: Publisher | None = None
         self._forget()
 
@@ -179,7 +170,7 @@ class MIACallback(keras.callbacks.Callback):
         self._course = Course()
         self._epoch: int | None = None
         self._scheduled_epoch: int | None = None
-        self._lockstep: Lockstep | None = None
+        self._lockstep = None
         self._known_to_fail: set[str] = set()
         self._taken_keys: set[str] = set()
 
@@ -239,7 +230,7 @@ class MIACallback(keras.callbacks.Callback):
         auditor.warnings += deciding_by_nonmembers(self.audit_set, fit)
         auditor.remarks += altering_data(self.audit_set, fit)
         if self._log_pictures:
-            picture_grid(_images(self.audit_set, np.arange(1)))
+            picture_grid(images_of(self.audit_set, np.arange(1)))
         if self._shadow_models is not None:
             self._lockstep = self._new_lockstep(self._shadow_models, fit)
             auditor.warnings += self._lockstep.warnings
@@ -293,113 +284,6 @@ class MIACallback(keras.callbacks.Callback):
             if self._lockstep is not None:
                 self._lockstep.close()
 
-    # What the user asks.
-
-    @property
-    def reports(self) -> list[LeakageReport]:
-        """One an audit, attack and slice, oldest first; see the class."""
-        return self._course.reports
-
-    @property
-    def report(self) -> LeakageReport:
-        """The headline attack on the weights that the model holds now.
-
-        Weights may change after the last epoch (an averaging optimizer, `EarlyStopping(restore_best_weights=True)`, which
-        restores after this callback has written its last word to TensorBoard): then the model is audited afresh, and the
-        report says so in its notes; it does not join `reports`.
-
-        Raises:
-          RuntimeError: before the first fit.
-        """
-        return self._newest().reports[0]
-
-    @property
-    def shadow_signals(self) -> Mapping[int, ShadowSignals]:
-        """What the shadow models answered, by audited epoch (−1 = before training); empty without shadow models.
-
-        All are kept: 4 bytes a shadow model, record, query and signal for each audited epoch.
-
-        With attacks that ask several kinds of queries, those of the first such attack.
-        """
-        answers = {} if self._lockstep is None else self._lockstep.answers
-        return {step: next(iter(several.values())) for step, several in answers.items() if several}
-
-    @property
-    def verdict(self) -> LeakVerdict:
-        """Has a leak been detected, from which epoch on, by which attack? Wrong with probability `alpha` over the whole fit.
-
-        Every audited epoch is a further look, and every attack a further chance to be wrong: see `leak_verdict`. It says
-        nothing (`void`) where the sides differ without any training.
-        """
-        return leak_verdict(self.reports, self._alpha)
-
-    @property
-    def blind_baseline(self) -> BlindBaseline | None:
-        """What a classifier without any model tells; None before the first fit, if not wanted, or with too few records."""
-        return None if self._auditor is None else self._auditor.experiment.blind_baseline
-
-    def records(self) -> pd.DataFrame:
-        """The audited records as a table: members first, most at risk on top, then non-members.
-
-        Columns: `id`, `is_member`, `label` (where it is one number), one a successful attack with its score (higher = more
-        member-like) on the weights that the model holds now, `member_probability` (by the first attack, at prior ½; see
-        `membership_probabilities`), `loss_iqr` (the interquartile range of the record's loss over the audited epochs),
-        `risk_rank` (1 = the member most at risk; <NA> for non-members) and `risk_stability` (the share of audits at which the
-        member stood among the tenth most at risk). For classifiers the rank follows `loss_iqr` from four audited epochs on,
-        which finds the records that had to be memorised; otherwise, and for regressions, where `loss_iqr` mostly measures
-        the size of the target, the first attack's score.
-
-        Raises:
-          RuntimeError: before the first fit, or if the newest audit failed.
-        """
-        return self._ranked().reset_index(drop=True)
-
-    def _ranked(self) -> pd.DataFrame:
-        """`records`, its index the records' rows in the audit set."""
-        newest = self._newest()
-        if not newest.scores:
-            raise RuntimeError(f"the newest audit gave no scores: {newest.reports[0].warnings[0]}")
-        assert self._auditor is not None
-        assert self.audit_set is not None
-        course = self._course
-        return records_table(self.audit_set, self._auditor, newest.scores, course.losses, course.headline, self._seed)
-
-    def information(self) -> InformationView:
-        """How much each signal that the attacks read, and all together, tell about membership; see `information_view`.
-
-        Of the weights that the model holds now; `print` shows it as a table.
-
-        Raises:
-          RuntimeError: before the first fit, or if the newest audit failed.
-        """
-        newest = self._newest()
-        if newest.signals is None:
-            raise RuntimeError(f"the newest audit gave no signals: {newest.reports[0].warnings[0]}")
-        assert self.audit_set is not None
-        return information_view(
-            newest.signals, self.audit_set.is_member, seed=self._seed, groups=owners(self.audit_set)
-        )
-
-    def _newest(self) -> Audit:
-        """The newest audit, if it speaks of the weights of this moment; else a fresh one."""
-        if self._auditor is None:
-            raise RuntimeError("there is no report yet; pass the callback to model.fit first.")
-        weights = fingerprint(self.model)
-        known = self._course.known(weights)
-        if known is not None:
-            return known
-        # The weights of an audited epoch, restored, are compared with the shadow models of that epoch.
-        epoch = self._course.epoch_of(weights)
-        note = _HELD_NOW if epoch is None else f"the model holds the weights of epoch {epoch + 1} again."
-        shadows: ShadowAnswers | Exception | None = None
-        remark: tuple[str, ...] = ()
-        if self._lockstep is not None:
-            shadows, remark = self._lockstep.known_at(epoch)
-        found = self._auditor.run(
-            epoch, strict=self._strict, notes=(note, *remark), shadows=shadows, course=self._course.losses
-        )
-        return self._course.glimpse(found)
-
     # What one audit leads to.
 
     def _draw(self) -> AuditSet:
@@ -426,7 +310,7 @@ class MIACallback(keras.callbacks.Callback):
     def _run(self, step: int, notes: tuple[str, ...] = ()) -> Audit:
         assert self._auditor is not None
         shadows = None if self._lockstep is None else self._lockstep.ask(step, self._warn)
-        course = () if step == BEFORE_TRAINING else self._course.losses
+        course = self._course.before(step)
         return self._auditor.run(step, strict=self._strict, notes=notes, shadows=shadows, course=course)
 
     def _audit(self, epoch: int) -> None:
@@ -461,7 +345,7 @@ class MIACallback(keras.callbacks.Callback):
             self._warn_of_failures(audit)
             self._publisher.show(audit.reports, epoch)
         elif self._course.last.fingerprint != fingerprint(self.model):
-            self._course.keep(self._run(epoch, notes=(_HELD_NOW,)), in_course=False)
+            self._course.keep(self._run(epoch, notes=(HELD_NOW,)), in_course=False)
         assert self._course.last is not None
         return self._course.last
 
@@ -472,7 +356,7 @@ class MIACallback(keras.callbacks.Callback):
         risky = self._ranked().head(self._log_records)
         self._publisher.lines(risky.to_string(index=False), "records_at_risk", epoch)
         if self._log_pictures:
-            self._publisher.picture(picture_grid(_images(self.audit_set, risky.index)), "pictures_at_risk", epoch)
+            self._publisher.picture(picture_grid(images_of(self.audit_set, risky.index)), "pictures_at_risk", epoch)
 
     def _has_been_trained(self) -> bool:
         optimizer = getattr(self.model, "optimizer", None)
@@ -513,14 +397,6 @@ class MIACallback(keras.callbacks.Callback):
                 f"the logs hold {', '.join(sorted(taken))} already, which is overwritten; give this callback another name=."
             )
         self._taken_keys |= taken
-
-
-def _images(audit_set: AuditSet, rows: Any) -> Any:
-    """The inputs of some records as an array, where there is one input."""
-    leaves = plain_leaves(as_arrays(tf.nest.map_structure(lambda leaf: tf.gather(leaf, rows), audit_set.x)))
-    if len(leaves) != 1:
-        raise ValueError(f"the model has {len(leaves)} inputs; log_pictures takes one, of images.")
-    return leaves[0]
 
 
 def _whole_number(name: str, value: Any, what: str, least: int = 1) -> int:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
+from privacy_callbacks.attacks.audit_set import AuditSet
+from privacy_callbacks.attacks.record_arrays import as_arrays, plain_leaves
+
 _COLUMNS, _LEAST_PIXELS, _GAP = 10, 56, 2
+
+
+def images_of(audit_set: AuditSet, rows: Any) -> Any:
+    """The inputs of some records as an array, where there is one input."""
+    leaves = plain_leaves(as_arrays(tf.nest.map_structure(lambda leaf: tf.gather(leaf, rows), audit_set.x)))
+    if len(leaves) != 1:
+        raise ValueError(f"the model has {len(leaves)} inputs; log_pictures takes one, of images.")
+    return leaves[0]
 
 
 def picture_grid(images: NDArray) -> NDArray[np.uint8]:
