@@ -19,7 +19,8 @@ class LeakVerdict:
       detected: attack (with its slice, where that is not the whole) -> the step of the audit that first detected a leak by it
         (None for one at no epoch's end).
       looks: how many audits were judged; those that failed altogether are not counted.
-      attacks: how many attacks (and slices) the widest of them had.
+      attacks: how many attacks the widest of them had.
+      slices: on how many slices these were judged, too.
       alpha: the probability of a detection anywhere, if members and non-members are alike to every attack.
       void: why nothing can be said, or None.
     """
@@ -29,6 +30,7 @@ class LeakVerdict:
     attacks: int
     alpha: float
     void: str | None = None
+    slices: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.detected)
@@ -40,7 +42,7 @@ class LeakVerdict:
             return "leak not judged: no audit of trained weights has succeeded"
         within = (
             f"error {100 * self.alpha:g} % over {self.looks:,} audit{'s' * (self.looks != 1)} by {self.attacks} "
-            f"attack{'s' * (self.attacks != 1)}"
+            f"attack{'s' * (self.attacks != 1)}{f' on all records and {self.slices} slices' if self.slices else ''}"
         )
         if not self.detected:
             return f"no leak detected ({within}); these attacks not finding one is no proof that there is none"
@@ -76,8 +78,9 @@ def leak_verdict(reports: Iterable[LeakageReport], alpha: float = 0.05) -> LeakV
         for report, leaks in zip(audit, rejected, strict=True):
             if leaks and void is None:
                 detected.setdefault(_name(report), report.step)
-    widest = max((len(audit) for audit in audits), default=0)
-    return LeakVerdict(MappingProxyType(detected), len(audits), widest, alpha, void)
+    widest = max(audits, key=len, default=[])
+    attacks, slices = ({getattr(report, part) for report in widest} for part in ("attack", "slice"))
+    return LeakVerdict(MappingProxyType(detected), len(audits), len(attacks), alpha, void, len(slices - {"entire"}))
 
 
 def check_alpha(alpha: float) -> float:

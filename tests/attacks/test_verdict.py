@@ -211,3 +211,21 @@ def test_without_leak_a_whole_training_is_accused_in_at_most_alpha_of_cases():
             ]
         accused += bool(leak_verdict(course))
     assert accused <= stats.binom.ppf(0.999, 300, 0.05)
+
+
+def test_slices_are_further_chances_to_be_wrong_and_are_counted_apart():
+    rng = np.random.default_rng(0)
+    is_member = np.arange(400) < 200
+    whole = [
+        LeakageReport.from_scores(rng.normal(size=400) + gain * is_member, is_member, name)
+        for name, gain in (("a", 2.0), ("b", 0.0))
+    ]
+    parts = [
+        LeakageReport.from_scores(rng.normal(size=400), is_member, name, slice=part)
+        for name in "ab"
+        for part in ("class 0", "class 1", "class 2")
+    ]
+    verdict = leak_verdict([*whole, *parts])
+    assert dict(verdict.detected) == {"a": None}
+    assert (verdict.attacks, verdict.slices) == (2, 3)
+    assert "by 2 attacks on all records and 3 slices" in str(verdict)
