@@ -34,6 +34,7 @@ _STEPS, _PATIENCE = 600, 80
 _RATE, _DECAY = 0.005, 0.02
 _FARTHEST = 6.0  # robust standard deviations: a signal beyond is fitted as if it were there
 _SLOWER = 0.1  # how much slower a standard deviation moves than a mean: on few records it is soon overfitted
+_LARGEST = 1e150  # squares of such are finite
 _LEAST_SCALE = 0.05  # of the population's standard deviation
 _LEAST_GAP = 1e-3  # between two quantiles, in the same unit
 _SHARES = np.linspace(0, 1, 6)
@@ -94,7 +95,7 @@ def fit_regressor(signal: Rows, features: NDArray[Any], head: str, seed: int) ->
     nothing = Regressor(head, unit, constant, np.zeros_like(constant))
     folds = np.arange(len(target)) % _FOLDS
     columns = _Columns(features, target, folds, rng)
-    if columns.width == 0 or target.std() == 0:
+    if columns.width == 0 or not unit.varies:
         return nothing
     inputs = columns.inputs(features)
     weights = _trained(head, inputs, target, folds, rng)
@@ -130,31 +131,34 @@ def normal_position(values: Rows, quantiles: Rows) -> Rows:
 
 @dataclass(frozen=True)
 class _Unit:
-    """The population's mean and standard deviation, of `peak`, and the range to which outliers are clipped for fitting."""
+    """The population's mean and standard deviation; `low` and `high`, in that unit: outliers are fitted as if they were there."""
 
-    peak: float
     mean: float
     spread: float
-    low: float = -np.inf
-    high: float = np.inf
+    low: float
+    high: float
 
     @classmethod
     def of_population(cls, signal: Rows) -> _Unit:
-        finite = signal[np.isfinite(signal)]
+        finite = np.clip(signal[np.isfinite(signal)], -_LARGEST, _LARGEST)
         finite = finite if finite.size else np.zeros(1)
-        peak = float(np.abs(finite).max()) or 1.0
-        values = np.clip(signal, finite.min(), finite.max()) / peak
+        values = np.clip(signal, finite.min(), finite.max())
         lower, middle, upper = np.quantile(values, (0.25, 0.5, 0.75))
-        reach = _FARTHEST * (upper - lower) / 1.349 or np.inf  # most of the signals tie: no robust unit
+        reach = _FARTHEST * (upper - lower) / 1.349 or np.inf  # if most of the signals tie, there is no robust unit
         low, high = max(values.min(), middle - reach), min(values.max(), middle + reach)
+        if low == high:
+            return cls(float(low), 1.0, 0.0, 0.0)
         values = np.clip(values, low, high)
         mean, spread = float(values.mean()), float(values.std())
-        spread = spread if spread > 1e-12 else 1.0
-        return cls(peak, mean, spread, (low - mean) / spread, (high - mean) / spread)
+        return cls(mean, spread, (low - mean) / spread, (high - mean) / spread)
+
+    @property
+    def varies(self) -> bool:
+        return self.high > self.low
 
     def of(self, signal: Rows) -> Rows:
         with np.errstate(over="ignore"):
-            return (signal / self.peak - self.mean) / self.spread
+            return (signal - self.mean) / self.spread
 
 
 class _Columns:
@@ -175,16 +179,20 @@ class _Columns:
         self._mean, self._spread = values.mean(axis=0), values.std(axis=0)
         self._varies = self._spread > 1e-9
         self.width = min(int(self._varies.sum()), _WIDTH)
-        self._directions: Rows | None = None
+        self._components: Rows | None = None
         if self._varies.sum() > _WIDTH:
-            self._directions = _directions(self._standardised(features), target, folds, rng)
+            rows = self._standardised(features)
+            self._components = _principal_components(rows, _WIDTH - _SINGLE, rng)
+            # Chosen anew for each fold, without it: the best of many columns look good where they were chosen.
+            self._single = [_most_explaining(rows[folds != fold], target[folds != fold]) for fold in range(_FOLDS)]
 
     def inputs(self, features: NDArray[Any]) -> Rows:
         """float64[folds, n, width]; finite."""
         rows = self._standardised(features)
-        if self._directions is None:
+        if self._components is None:
             return np.broadcast_to(rows, (_FOLDS, *rows.shape))
-        return np.clip(rows @ self._directions, -10, 10)
+        together = np.clip(rows @ self._components, -10, 10)
+        return np.stack([np.concatenate([rows[:, single], together], axis=1) for single in self._single])
 
     def _values(self, features: NDArray[Any]) -> Rows:
         return np.array(features if self._read is None else features[:, self._read], dtype=np.float64)
@@ -195,36 +203,31 @@ class _Columns:
         return np.clip(rows, -5, 5)
 
 
-def _directions(rows: Rows, target: Rows, folds: NDArray[np.int64], rng: np.random.Generator) -> Rows:
-    """float64[folds, columns, width]: for each fold the columns that explain most without it, and principal components."""
-    components = _principal_components(rows, _WIDTH - _SINGLE, rng)
-    directions = np.zeros((_FOLDS, rows.shape[1], _WIDTH))
-    directions[:, :, _SINGLE:] = components
-    for fold in range(_FOLDS):
-        seen = folds != fold
-        best = np.argsort(-_explained(rows[seen], target[seen]), kind="stable")[:_SINGLE]
-        directions[fold, best, np.arange(_SINGLE)] = 1.0
-    return directions
-
-
 def _principal_components(rows: Rows, count: int, rng: np.random.Generator) -> Rows:
     """float64[columns, count]. Source: Halko, Martinsson & Tropp 2011, arXiv:0909.4061 (randomised subspace iteration)."""
-    sketch = rows @ rng.normal(size=(rows.shape[1], count + 10))
-    for _ in range(2):
-        sketch, _ = np.linalg.qr(rows @ (rows.T @ sketch))
-    components = np.linalg.svd(sketch.T @ rows, full_matrices=False)[2][:count].T
-    spread = (rows @ components).std(axis=0)
+    start = rng.normal(size=(rows.shape[1], count + 10))
+    with tf.device("CPU:0"):  # NumPy's threads wait busily on a busy machine: a hundred times the CPU time
+        given = tf.constant(rows)
+        basis = tf.matmul(given, start)
+        for _ in range(2):
+            basis, _ = tf.linalg.qr(tf.matmul(given, tf.matmul(given, basis, transpose_a=True)))
+        found = tf.matmul(given, basis, transpose_a=True)
+        squares, turn = (part.numpy() for part in tf.linalg.eigh(tf.matmul(found, found, transpose_a=True)))
+        components = tf.matmul(found, turn[:, ::-1][:, :count]).numpy()
+    sizes = np.sqrt(np.maximum(squares[::-1][:count], 1e-12 * squares[-1]))
     # Half way to whitening: small components carry something, but hardly as much as large ones.
-    return components / np.sqrt(spread[0] * np.maximum(spread, 0.01 * spread[0]))
+    spread = sizes / np.sqrt(len(rows))
+    return components / sizes / np.sqrt(spread[0] * np.maximum(spread, 0.01 * spread[0]))
 
 
-def _explained(rows: Rows, target: Rows) -> Rows:
-    """float64[columns]: squared correlation with the signal plus that with its distance from the median."""
+def _most_explaining(rows: Rows, target: Rows) -> NDArray[np.int64]:
+    """The columns with the largest squared correlation with the signal plus that with its distance from the median."""
     traits = np.stack([target, np.abs(target - np.median(target))])
     traits -= traits.mean(axis=1, keepdims=True)
     centred = rows - rows.mean(axis=0)
     sizes = np.outer((traits**2).sum(axis=1), (centred**2).sum(axis=0))
-    return ((traits @ centred) ** 2 / np.maximum(sizes, 1e-12)).sum(axis=0)
+    explained = (np.einsum("tz,zc->tc", traits, centred) ** 2 / np.maximum(sizes, 1e-12)).sum(axis=0)
+    return np.argsort(-explained, kind="stable")[:_SINGLE]
 
 
 @dataclass(frozen=True)
@@ -393,7 +396,7 @@ def _distribution(head: str, raw: Any) -> Any:
     """[..., o]: (mean, log standard deviation), or quantiles that cannot cross."""
     middle = raw[..., :1]
     if head == "gaussian":
-        above_least = tf.nn.softplus(_inverse_softplus(1 - _LEAST_SCALE) + _SLOWER * raw[..., 1:])
+        above_least = tf.nn.softplus(float(_inverse_softplus(1 - _LEAST_SCALE)) + _SLOWER * raw[..., 1:])
         return tf.concat([middle, tf.math.log(_LEAST_SCALE + above_least)], axis=-1)
     gaps = _LEAST_GAP + tf.nn.softplus(raw[..., 1:])
     down = tf.cumsum(gaps[..., :_MIDDLE], axis=-1, reverse=True)
@@ -403,7 +406,8 @@ def _distribution(head: str, raw: Any) -> Any:
 def _loss(head: str, predicted: Any, target: Any) -> Any:
     """[..., n]: minus the log-likelihood, or the mean pinball loss."""
     if head == "gaussian":
-        import tensorflow_probability as tfp
+        with tf.init_scope():  # an import within a graph could leave tensors in it
+            import tensorflow_probability as tfp
 
         return -tfp.distributions.Normal(predicted[..., 0], tf.exp(predicted[..., 1])).log_prob(target)
     missed = target[..., None] - predicted

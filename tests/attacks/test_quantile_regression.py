@@ -45,7 +45,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world():
-    return World(population=400, records=1_000)
+    return World(population=250, records=600)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,9 @@ def scores(world):
 @BOTH
 def test_where_hardness_is_explained_the_auc_nears_the_closed_form(head):
     """Two normals one standard deviation apart: AUC = Φ(1/√2) = .760."""
-    large = World(population=1_500)
+    large = World()
     reached, ideal = large.auc_of(large.scores(head)), stats.norm.cdf(1 / np.sqrt(2))
-    assert ideal - 0.03 < reached < ideal + 0.02
+    assert ideal - 0.04 < reached < ideal + 0.02
     assert reached > large.auc_of(large.signal) + 0.1
 
 
@@ -71,13 +71,13 @@ def test_a_small_population_or_wide_records_leave_most_of_the_gain(head, populat
 
 @BOTH
 def test_without_leakage_the_interval_covers_one_half(head):
-    """Nominal 95 %: of 10 intervals two or more miss in 9 % of runs, three or more in 1 %."""
+    """Nominal 95 %: of 8 intervals two or more miss in 6 % of runs, three or more in .6 %."""
     covered = 0
-    for seed in range(10):
+    for seed in range(8):
         null = World(gain=0.0, population=200, records=500, seed=seed)
         estimate = auc(RocCurve.from_scores(null.scores(head, seed), null.truth))
         covered += estimate.low <= 0.5 <= estimate.high
-    assert covered >= 8
+    assert covered >= 6
 
 
 @BOTH
@@ -91,7 +91,7 @@ def test_useless_features_cost_next_to_nothing(head, width):
 @BOTH
 def test_a_record_not_trained_on_scores_as_a_standard_normal_whatever_its_features(head):
     """Checked on all, on those with large scale, on the hard ones."""
-    large = World(population=1_000, records=1_000)
+    large = World(population=600, records=1_000)
     values, features = large.scores(head)[~large.truth], large.features[~large.truth]
     for part in (values, values[features[:, 2] > 0], values[features[:, 0] > 0]):
         assert np.mean(part) == pytest.approx(0, abs=0.2)
@@ -174,9 +174,10 @@ def test_a_signal_of_two_values_is_learned_from(head):
 
 
 @BOTH
-def test_outliers_of_the_population_do_not_spoil_the_fit(head, world, scores):
+@pytest.mark.parametrize("far", [1e6, 1e300])
+def test_outliers_of_the_population_do_not_spoil_the_fit(head, far, world, scores):
     population = world.population[0].copy()
-    population[::100] *= 1e6
+    population[::100] *= far
     ours = quantile_regression_scores(world.signal, world.features, population, world.population[1], head)
     assert world.auc_of(ours) > world.auc_of(scores[head]) - 0.05
 
