@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .attack import AttackContext, Signals, check_name, check_signal
+from .attack import AttackContext, Signals
+from .one_signal import OneSignalAttack
 
 _NEEDED = 20  # population records of a class, for ranks of its own
 
@@ -38,31 +39,22 @@ def attack_p_scores(target: ArrayLike, population: ArrayLike) -> NDArray[np.floa
 
 
 @dataclass(frozen=True)
-class AttackP:
+class AttackP(OneSignalAttack):
     """The rank of a record's signal among population records.
 
     Args:
       signal: which signal to rank.
-      per_class: True to rank among population records of the same class, where there are at least twenty.
       name: what to call the attack.
+      per_class: True to rank among population records of the same class, where there are at least twenty.
     Raises:
       ValueError: on an unknown signal.
     Source: Ye et al. 2022, arXiv:2111.09679.
     """
 
     signal: str = "loss"
-    per_class: bool = False
     name: str = "attack_p"
+    per_class: bool = False
     needs_population: bool = field(default=True, init=False)
-
-    def __post_init__(self) -> None:
-        check_signal(self.signal)
-        check_name(self.name)
-
-    @property
-    def signals(self) -> tuple[str, ...]:
-        """The signal it reads."""
-        return (self.signal,)
 
     def fit(self, context: AttackContext) -> FittedAttackP:
         """Keeps the population's answers.

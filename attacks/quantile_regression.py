@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .attack import AttackContext, Signals, check_name, check_signal
+from .attack import AttackContext, Signals
+from .one_signal import OneSignalAttack
 
 if TYPE_CHECKING:
     from .quantile_regressor import Regressor
@@ -100,33 +101,27 @@ def _check_head(head: str) -> None:
 
 
 @dataclass(frozen=True)
-class QuantileRegression:
+class QuantileRegression(OneSignalAttack):
     """A record's signal against its distribution among records with such features that no model trained on.
 
     Args:
       signal: which signal to compare; the scaled logit is nearest to normal.
-      head: "gaussian" or "pinball" (quantiles, for signals that are far from normal).
       name: what to call the attack.
+      head: "gaussian" or "pinball" (quantiles, for signals that are far from normal).
     Raises:
       ValueError: on an unknown signal or head, or a name that cannot stand in log keys.
     Source: Bertran et al. 2023, arXiv:2307.03694.
     """
 
     signal: str = "scaled_logit"
-    head: str = "gaussian"
     name: str = "quantile_regression"
+    head: str = "gaussian"
     needs_population: bool = field(default=True, init=False)
     needs_inputs: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
-        check_signal(self.signal)
+        super().__post_init__()
         _check_head(self.head)
-        check_name(self.name)
-
-    @property
-    def signals(self) -> tuple[str, ...]:
-        """The signal it reads."""
-        return (self.signal,)
 
     def fit(self, context: AttackContext) -> FittedQuantileRegression:
         """Learns the signal's distribution from the population.
