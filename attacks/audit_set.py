@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .duplicates import DuplicateWatch, record_hashes
 from .near_duplicates import NOTABLE, NearDuplicateWatch, more_than_natural
-from .record_arrays import Records, is_ragged, joined, plain_leaves, resident
+from .record_arrays import Records, as_arrays, is_ragged, joined, plain_leaves, resident
 from .record_source import RecordSource, open_source
 from .sample_weights import partly_weighed, positions_weighed, weightless_members
 from .sampling import Sample, draw, untouched
@@ -77,6 +79,10 @@ class AuditSet:
         reserve = size if share else 0
         drawn_nonmembers = draw(sides[1], size + reserve, int(nonmember_seed))
         set_aside = min(reserve, int(share * drawn_nonmembers.total))
+        if share and not set_aside:
+            raise ValueError(
+                f"population is {share:g} of {drawn_nonmembers.total:,} non-members, which is none; give a larger one, or records."
+            )
         usable = len(drawn_nonmembers.positions) - set_aside
         if usable < 1:
             raise ValueError("nonmembers is empty once the population is set aside; give more non-members.")
@@ -107,7 +113,7 @@ class AuditSet:
         samples = positions_weighed(member_sample.records, nonmember_sample.records)
         both = Records(*joined([tuple(sample) for sample in samples]))
         self.notes += partly_weighed(both)
-        _refuse_nonfinite(both.x, self.is_member, self.positions)
+        _refuse_nonfinite(both.x, partial(describe_records, is_member=self.is_member, positions=self.positions))
         self.x, self.y, self.weights = resident(tuple(both))
         self.population: Records | None = None
         if set_aside:
@@ -118,6 +124,8 @@ class AuditSet:
             rows = draw(open_source(population, "population"), size, int(population_seed)).part(0, size)
             _refuse_other_shapes(member_sample.records, rows.records, "population")
             self.population = _as_weighed(rows.records, both)
+        if self.population is not None:
+            _refuse_nonfinite_population(self.population)
 
     def _judge_near_copies(
         self, near: NearDuplicateWatch, found: int, source: RecordSource, members: Records, seed: int
@@ -145,6 +153,10 @@ class AuditSet:
             f"AuditSet({self.num_members:,} of {self.available[0]:,} members, "
             f"{self.num_nonmembers:,} of {self.available[1]:,} non-members)"
         )
+
+
+def _refuse_nonfinite_population(population: Records) -> None:
+    _refuse_nonfinite(as_arrays(population.x), lambda bad: f"{len(bad):,} of {len(population):,} population records")
 
 
 def _population_share(population: Any) -> float:
@@ -229,7 +241,7 @@ def _joined_ids(ids: tuple[ArrayLike, ArrayLike] | None, members: Sample, nonmem
     return np.concatenate(chosen)
 
 
-def _refuse_nonfinite(x: Any, is_member: NDArray[np.bool_], positions: NDArray[np.int64]) -> None:
+def _refuse_nonfinite(x: Any, describe: Callable[[NDArray[np.intp]], str]) -> None:
     for leaf in tf.nest.flatten(x):
         if is_ragged(leaf) and leaf[0].dtype.kind == "f":
             bad = np.flatnonzero([not np.isfinite(row).all() for row in leaf])
@@ -238,9 +250,7 @@ def _refuse_nonfinite(x: Any, is_member: NDArray[np.bool_], positions: NDArray[n
         else:
             continue
         if bad.size:
-            raise ValueError(
-                f"inputs are NaN or infinite in {describe_records(bad, is_member, positions)}; clean them first."
-            )
+            raise ValueError(f"inputs are NaN or infinite in {describe(bad)}; clean them first.")
 
 
 def describe_records(rows: NDArray[np.intp], is_member: NDArray[np.bool_], positions: NDArray[np.int64]) -> str:

@@ -189,10 +189,11 @@ class SignalPass:
             raise ValueError(
                 f"signal {unfit[0]!r} does not fit this model's head ({self.head.kind}); it has {', '.join(fitting)}."
             )
-        count = _count(records)
+        self._refuse_gradients_of_weights(names)
+        count, whose = _count(records), records is self._audited
         if self._fixed is not None and count < self._fixed:
             records = tf.nest.map_structure(lambda leaf: tf.gather(leaf, np.arange(self._fixed) % count), records)
-        key = names, queries, count
+        key = names, queries, whose  # a graph is made for its records
         if key not in self._graphs:
             self._graphs[key] = self._graph(names, queries, records)
         try:
@@ -280,6 +281,19 @@ class SignalPass:
         if name == "weight_gradient_norm":
             return self._weight_gradients(x, *truth)
         return self._reading.compute(name, outputs, *truth)
+
+    def _refuse_gradients_of_weights(self, names: tuple[str, ...]) -> None:
+        if "weight_gradient_norm" not in names:
+            return
+        if not self.model.trainable_variables:
+            raise ValueError(
+                "weight_gradient_norm asks for the model's trainable weights, and it has none; leave it out."
+            )
+        if self._fixed not in (None, 1):
+            raise ValueError(
+                f"the model takes batches of {self._fixed} only, and weight_gradient_norm asks about one record at a time; take "
+                "gradient_norm instead."
+            )
 
     def _weight_gradients(self, x: Any, *truth: Any) -> Any:
         """float64[n]: see `weights_gradient_norm`; one record at a time."""

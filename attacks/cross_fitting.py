@@ -66,6 +66,13 @@ def cross_fitted(
         raise ValueError(f"groups has shape {together.shape}; give one group a record, {truth.shape}.")
     fold = np.empty(truth.size, np.int64)
     fold[order] = _halves(truth[order], together if groups is None else together[order], seed)
+    for half in range(FOLDS):
+        inside = truth[fold == half]
+        if not 0 < np.count_nonzero(inside) < inside.size:
+            raise ValueError(
+                f"records of one group share a half, which leaves one with {np.count_nonzero(inside)} members and "
+                f"{np.count_nonzero(~inside)} non-members; give records of more groups."
+            )
     context = context or AttackContext(seed=seed)
     values = np.empty(truth.size)
     for half in range(FOLDS):

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from .fresh_model import FreshModels, own_random_state, untrained_variables
+from .fresh_model import FreshModels, untrained_variables
+from .random_state import own_random_state
 from .shadow_engine import State, finalizes, learning_rate_variable
 from .training_data import Augmentation, TrainingData
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
 from .model_checks import build_model
+from .random_state import own_random_state
 from .record_arrays import symbolic
 from .seeded_stream import seeded_stream
 
@@ -96,24 +95,6 @@ def fresh_layer(layer: Any, x: Any, seed: int) -> Any:
         made = _copied(layer, lambda inner: _anew(inner, seeds))
         made(symbolic(x))
     return made
-
-
-@contextlib.contextmanager
-def own_random_state(*seed: int) -> Iterator[None]:
-    """Lets Keras draw default seeds from Python's and NumPy's global generators, and puts both back as they were.
-
-    Keras draws the seed of an initializer that has none from Python's `random`; user code may draw from NumPy. The states
-    belong to the training that is to be watched.
-    """
-    for_numpy, for_python = np.random.get_state(), random.getstate()  # noqa: NPY002
-    own = np.random.SeedSequence(seed).generate_state(2)
-    random.setstate(random.Random(int(own[0])).getstate())
-    np.random.set_state(np.random.RandomState(own[1]).get_state())  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(for_numpy)  # noqa: NPY002
-        random.setstate(for_python)
 
 
 def state_variables(model: Any) -> list[Any]:

@@ -50,11 +50,18 @@ class LabelOnly:
         check_name(self.name)
         if self.decision not in ("share", "votes"):
             raise ValueError(f"decision is {self.decision!r}; give 'share' or 'votes'.")
-        if self.shifts < 0 or self.draws < 1 or (self.noise is not None and not 0 < self.noise < np.inf):
+        whole = all(isinstance(value, (int, np.integer)) for value in (self.shifts, self.draws, self.seed))
+        if (
+            not whole
+            or min(self.shifts, self.draws - 1, self.seed) < 0
+            or (self.noise is not None and not 0 < self.noise < np.inf)
+        ):
             raise ValueError(
-                f"shifts is {self.shifts!r}, draws {self.draws!r}, noise {self.noise!r}; give pixels >= 0, at least one draw, "
-                "and a positive noise or None."
+                f"shifts is {self.shifts!r}, draws {self.draws!r}, seed {self.seed!r}, noise {self.noise!r}; give whole numbers, "
+                "draws of at least 1, and a positive noise or None."
             )
+        if callable(self.queries) or not all(map(callable, self.queries)):
+            raise TypeError(f"queries is {self.queries!r}; give a tuple of functions of a batch of inputs.")
         queries = tuple(self.queries) or self._perturbations()
         if len(queries) < 2:
             raise ValueError(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .attack import Signals
+from .random_state import own_random_state
 
 
 def check_classifier(classifier: Any) -> None:
@@ -35,11 +36,13 @@ class MembershipClassifier:
       features: the signals it sees, in order; of several queries their mean.
       model: the fitted pipeline, scaling included.
       limits: the lowest and highest finite value of each feature: an infinite one counts as the most extreme seen.
+      seed: of whatever the classifier draws when it scores.
     """
 
     features: tuple[str, ...]
     model: Any
     limits: tuple[NDArray[np.float64], NDArray[np.float64]]
+    seed: int = 0
 
     @classmethod
     def fitted(
@@ -54,6 +57,13 @@ class MembershipClassifier:
           truth: bool[n], True = trained on.
           seed: see above.
         """
+        with own_random_state(seed):  # a user's classifier may draw from it
+            return cls._fitted(classifier, tuple(features), rows, truth, seed)
+
+    @classmethod
+    def _fitted(
+        cls, classifier: Any, features: tuple[str, ...], rows: NDArray[np.float64], truth: NDArray[np.bool_], seed: int
+    ) -> MembershipClassifier:
         from sklearn.base import clone
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -62,19 +72,29 @@ class MembershipClassifier:
         seeded = clone(classifier)
         unset = [key for key, value in seeded.get_params().items() if key.endswith("random_state") and value is None]
         seeded.set_params(**dict.fromkeys(unset, seed))
-        limits = _finite_range(rows)
+        # Rows may come sorted by their answers; what cuts them in consecutive parts must not see that.
+        mixed = np.random.default_rng([seed, 0x3C5]).permutation(len(rows))
+        rows, truth, limits = rows[mixed], truth[mixed], _finite_range(rows)
         pipeline = make_pipeline(StandardScaler(), seeded)
         # Thousands of rows are too few to share: OpenMP's threads would wait for each other, and for training's.
         with threadpool_limits(1, user_api="openmp"):
             pipeline.fit(np.clip(rows, *limits), truth)
-        return cls(tuple(features), pipeline, limits)
+        return cls(features, pipeline, limits, seed)
 
     def score(self, signals: Signals) -> NDArray[np.float64]:
         """float[n]: log-odds (or whatever the classifier ranks by) that a model trained on the record."""
         rows = np.clip(columns_of(signals, self.features), *self.limits)
-        if hasattr(self.model, "decision_function"):
-            return np.asarray(self.model.decision_function(rows), dtype=np.float64)
-        return np.asarray(self.model.predict_proba(rows)[:, list(self.model.classes_).index(True)], dtype=np.float64)
+        with own_random_state(self.seed):
+            if hasattr(self.model, "decision_function"):
+                found = self.model.decision_function(rows)
+            else:
+                found = self.model.predict_proba(rows)[:, list(self.model.classes_).index(True)]
+        scores = np.asarray(found, dtype=np.float64)
+        if scores.shape != (len(rows),):
+            raise ValueError(
+                f"{self.model[-1]!r} gives scores of shape {scores.shape} for {len(rows)} records; it must give one a record."
+            )
+        return scores
 
 
 def columns_of(signals: Signals, features: Sequence[str]) -> NDArray[np.float64]:

@@ -44,6 +44,11 @@ class Shifted:
         return tf.nest.map_structure(lambda leaf: self._moved(leaf) if _is_image(leaf) else leaf, x)
 
     def _moved(self, images: Any) -> Any:
+        for axis, by, name in ((1, self.down, "high"), (2, self.right, "wide")):
+            if images.shape[axis] is not None and abs(by) > images.shape[axis]:
+                raise ValueError(
+                    f"images {images.shape[axis]} pixels {name} cannot be shifted by {abs(by)}; give fewer shifts=."
+                )
         paddings, begins = [[0, 0]] * images.shape.rank, [0] * images.shape.rank
         for axis, by in ((1, self.down), (2, self.right)):
             paddings[axis] = [max(0, by), max(0, -by)]

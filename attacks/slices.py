@@ -52,14 +52,33 @@ def by_column(name: str, values: ArrayLike, wanted: Iterable[Any] | None = None)
         column = column[:, 0]
     if column.ndim != 1:
         raise ValueError(f"column {name!r} has shape {column.shape}; give one value a record.")
-    if column.dtype.kind == "f" and np.isnan(column).any():
-        raise ValueError(f"column {name!r} is NaN for {int(np.isnan(column).sum())} records; give each a value.")
-    present = np.unique(column) if wanted is None else list(wanted)
+    missing = _missing(column)
+    if missing.any():
+        raise ValueError(f"column {name!r} is missing (NaN, None) for {int(missing.sum())} records; give each a value.")
+    present = _distinct(name, column) if wanted is None else list(wanted)
     if len(present) > _MOST_VALUES:
         raise ValueError(
             f"column {name!r} has {len(present):,} different values; bin it first, or name the values you want."
         )
     return [Slice(f"{name} {value}", column == value) for value in present]
+
+
+def _missing(column: NDArray[Any]) -> NDArray[np.bool_]:
+    """bool[n]: NaN, NaT or None, in a column of any type."""
+    if column.dtype.kind != "O":
+        return np.isnan(column) if column.dtype.kind in "fcmM" else np.zeros(column.shape, bool)
+    # What does not equal itself is NaN of some kind; pandas' NA does not say.
+    return np.array([value is None or str(value) == "<NA>" or bool(value != value) for value in column], bool)
+
+
+def _distinct(name: str, column: NDArray[Any]) -> list[Any]:
+    """The values present, in order; of several types, type by type."""
+    if column.dtype.kind != "O":
+        return list(np.unique(column))
+    try:
+        return sorted(set(column.tolist()), key=lambda value: (isinstance(value, str), type(value).__name__, value))
+    except TypeError as reason:
+        raise ValueError(f"column {name!r} holds values that cannot be told apart or ordered ({reason}).") from None
 
 
 def by_percentile(losses: ArrayLike, parts: int = 10) -> list[Slice]:

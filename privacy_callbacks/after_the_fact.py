@@ -69,6 +69,7 @@ def audit(
         output=output,
         blind_baseline=blind_baseline,
         slices=slices,
+        in_fit=False,
     )
     shadows, sentences = None, [*auditor.warnings, *auditor.remarks]
     if plan is not None:

@@ -14,6 +14,9 @@ from privacy_callbacks.attacks.summed_head import SummedHead
 from privacy_callbacks.attacks.threshold import Threshold
 from privacy_callbacks.attacks.trained import Trained
 
+# Columns of the table of records that are no attack's.
+RECORD_COLUMNS = ("id", "is_member", "label", "member_probability", "loss_iqr", "risk_rank", "risk_stability")
+
 
 def completed(attacks: Mapping[str, Attack], head: Head | SummedHead) -> Mapping[str, Attack]:
     """The attacks, those that read whatever fits the head told what that is."""
@@ -40,11 +43,14 @@ def refuse_unfit(attacks: Mapping[str, Attack], head: Head | SummedHead, with_sh
         )
     fitting = (*head.signals, *head.further_signals)
     for name, attack in attacks.items():
+        if name in RECORD_COLUMNS:
+            raise ValueError(f"attack {name!r} is called like a column of records(); give it another name=.")
         unfit = [signal for signal in attack.signals if signal not in fitting]
         if unfit:
             raise ValueError(
                 f"attack {name!r} reads the signal {unfit[0]!r}, which does not fit this model's head ({head.kind}); it has "
-                f"{', '.join(fitting)}. Leave the attack out, or let it read another (LiRA(signal='loss'), say)."
+                f"{', '.join(fitting)}. Leave the attack out, or let it read another "
+                f"({type(attack).__name__}(signal='loss'), say)."
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from privacy_callbacks.attacks.compiled_pass import Queries, SignalPass
 from privacy_callbacks.attacks.fleet import ShadowRequest
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
+from privacy_callbacks.attacks.slices import Slice
 
 from .attack_choice import completed, default_attacks, pointing_at_the_strongest, refuse_unfit
 from .audited_features import audited_features
@@ -67,6 +68,14 @@ class Audit:
         return self.reports[len(self.reports) - self.num_sliced :]
 
 
+class _First(NamedTuple):
+    """What was found before training, if the weights are still those."""
+
+    fingerprint: str
+    answers: dict[Queries, Signals]
+    scores: Mapping[str, ScoredRecords]
+
+
 class Auditor:
     """Everything about an audit that stays the same from epoch to epoch.
 
@@ -78,6 +87,7 @@ class Auditor:
       with_shadows: True if there will be shadow models.
       blind_baseline: True to compute one.
       slices: see `SlicePlan`.
+      in_fit: False if there is one audit, and no course of audits.
     Attributes:
       attacks: by name.
       warnings: sentences about the experiment; they go into every report.
@@ -102,6 +112,7 @@ class Auditor:
         output: str | int | None = None,
         blind_baseline: bool = True,
         slices: Any = None,
+        in_fit: bool = True,
     ) -> None:
         self._pass = SignalPass(model, audit_set, loss, batch_size, output)
         self._model, self._audit_set, self._seed = model, audit_set, seed
@@ -121,8 +132,10 @@ class Auditor:
         self._features: tuple[NDArray[Any] | None, NDArray[Any] | None] = None, None
         if any(needs(attack).inputs for attack in self.attacks.values()):
             self._features = audited_features(audit_set, seed)
-        # Asked once now, so that whatever does not fit is refused before training.
-        self._first: tuple[str, dict[Queries, Signals]] | None = (fingerprint(model), self._answers())
+        # Asked and tried once now, so that whatever does not fit is refused before training.
+        answers = self._answers()
+        self._plan.slices(answers[()])
+        self._first: _First | None = _First(fingerprint(model), answers, self._tried(answers, in_fit))
         self._populations()
 
     @property
@@ -180,14 +193,14 @@ class Auditor:
         """
         weights = fingerprint(self._model)
         try:
-            answers = self._answers_now(weights)
+            answers, known_scores = self._answers_now(weights)
             populations = self._populations()
         except Exception as error:
             if strict:
                 raise
             return Audit(step, tuple(self._failed(name, error, step) for name in self.attacks), {}, None, weights)
         course = None if course is None else [*course, answers[()]["loss"][:, 0]]
-        slices = self._plan.slices(answers[()])
+        slices, remarks = self._slices_now(answers[()], strict)
         reports: list[LeakageReport] = []
         sliced: list[LeakageReport] = []
         scores: dict[str, NDArray[np.float64]] = {}
@@ -201,7 +214,7 @@ class Auditor:
                     raise shadows
                 known = shadows[wish.queries] if wish.shadows and isinstance(shadows, Mapping) else None
                 context = AttackContext(populations.get(wish.queries) if wish.population else None, self._seed, known)
-                found = self._scored(attack, answers[wish.queries], context, course)
+                found = known_scores.get(name) or self._scored(attack, answers[wish.queries], context, course)
                 told = () if known is None else (f"{known.num_models} shadow models.", *known.warnings)
                 whole, *parts = judged(
                     name,
@@ -210,7 +223,7 @@ class Auditor:
                     self._audit_set,
                     slices,
                     self._seed,
-                    (*notes, *told, *self._pass.notes, *self.experiment.notes),
+                    (*notes, *told, *remarks, *self._pass.notes, *self.experiment.notes),
                     step=step,
                     warnings=tuple(self.warnings),
                     void=self.void,
@@ -234,7 +247,7 @@ class Auditor:
             wish = needs(attack)
             if not wish.shadows:
                 continue
-            answers = self._first[1] if self._first is not None else self._answers()
+            answers = self._first.answers if self._first is not None else self._answers()
             context = AttackContext(self._populations().get(wish.queries), self._seed, shadows[wish.queries])
             try:
                 found = self._scored(attack, answers[wish.queries], context, [answers[()]["loss"][:, 0]]).values
@@ -255,11 +268,35 @@ class Auditor:
             attack, reason, step=step, num_members=audited.num_members, num_nonmembers=audited.num_nonmembers
         )
 
-    def _answers_now(self, weights: str) -> dict[Queries, Signals]:
+    def _answers_now(self, weights: str) -> tuple[dict[Queries, Signals], Mapping[str, ScoredRecords]]:
         first, self._first = self._first, None
-        if first is not None and first[0] == weights:
-            return first[1]
-        return self._answers()
+        if first is not None and first.fingerprint == weights:
+            return first.answers, first.scores
+        return self._answers(), {}
+
+    def _tried(self, answers: dict[Queries, Signals], in_fit: bool) -> dict[str, ScoredRecords]:
+        """What attacks of this package find now that need no shadow models: what they miss, they say before training."""
+        populations, found = self._populations(), {}
+        course = [answers[()]["loss"][:, 0]] if in_fit else None
+        for name, attack in self.attacks.items():
+            wish = needs(attack)
+            if wish.shadows or not type(attack).__module__.startswith(f"{__package__}."):
+                continue
+            context = AttackContext(populations.get(wish.queries) if wish.population else None, self._seed)
+            try:
+                found[name] = self._scored(attack, answers[wish.queries], context, course)
+            except ValueError as reason:
+                raise ValueError(f"attack {name!r}: {reason}") from reason
+        return found
+
+    def _slices_now(self, signals: Signals, strict: bool) -> tuple[list[Slice], tuple[str, ...]]:
+        """The slices, and a sentence for the reports where they cannot be cut."""
+        try:
+            return self._plan.slices(signals), ()
+        except Exception as reason:
+            if strict:
+                raise
+            return [], (f"no slices: {reason}",)
 
     def _answers(self) -> dict[Queries, Signals]:
         return {queries: self._pass.signals(names, queries) for queries, names in self._wanted.items()}

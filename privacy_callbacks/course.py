@@ -48,6 +48,7 @@ class Course:
             if audit.loss is not None:
                 self._steps.append(audit.step)
                 self.losses.append(audit.loss.astype(np.float32))
+                # Of one attack alone: another's scores have another scale and meaning.
                 first = audit.scores.get(audit.reports[0].attack, np.full(audit.loss.shape, np.nan))
                 self.headline.append(first.astype(np.float32))
 

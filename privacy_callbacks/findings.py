@@ -85,12 +85,12 @@ class Findings:
         """The audited records as a table: members first, most at risk on top, then non-members.
 
         Columns: `id`, `is_member`, `label` (where it is one number), one a successful attack with its score (higher = more
-        member-like) on the weights that the model holds now, `member_probability` (by the first attack, at prior ½; see
-        `membership_probabilities`), `loss_iqr` (the interquartile range of the record's loss over the audited epochs),
+        member-like) on the weights that the model holds now, `member_probability` (by the first successful attack, at prior ½;
+        see `membership_probabilities`), `loss_iqr` (the interquartile range of the record's loss over the audited epochs),
         `risk_rank` (1 = the member most at risk; <NA> for non-members) and `risk_stability` (the share of audits at which the
         member stood among the tenth most at risk). For classifiers the rank follows `loss_iqr` from four audited epochs on,
         which finds the records that had to be memorised; otherwise, and for regressions, where `loss_iqr` mostly measures
-        the size of the target, the first attack's score.
+        the size of the target, the first successful attack's score.
 
         Raises:
           RuntimeError: before the first fit, or if the newest audit failed.

@@ -56,7 +56,8 @@ def records_table(
     risk = table["loss_iqr"] if by_course else pd.Series(first)
     table["risk_rank"] = risk[audit_set.is_member].rank(ascending=False, method="first").astype("Int64")
     if losses:
-        risks = _risks_by_course(losses) if by_course else _some(headline)
+        by_score = [score for score in headline if not np.isnan(score).all()]
+        risks = _risks_by_course(losses) if by_course else _some(by_score)
         table["risk_stability"] = _stability(risks, audit_set.is_member)
     return table.sort_values("risk_rank", na_position="last", kind="stable")
 
@@ -69,6 +70,8 @@ def _risks_by_course(losses: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
 
 def _some(audits: Sequence[Any]) -> list[Any]:
     """At most twenty of them, evenly spread, the newest among them."""
+    if not len(audits):
+        return []
     chosen = np.unique(np.linspace(0, len(audits) - 1, min(len(audits), _AUDITS_COMPARED)).round().astype(int))
     return [audits[index] for index in chosen]
 
@@ -78,7 +81,7 @@ def _stability(risks: Sequence[NDArray[Any]], is_member: NDArray[np.bool_]) -> N
     members = np.flatnonzero(is_member)
     most = int(np.ceil(_AT_RISK * members.size))
     found = np.full(is_member.size, np.nan)
-    found[members] = 0
+    found[members] = 0 if risks else np.nan
     for risk in risks:
         # A stable sort, as the rank's: of equal risks the first come first. NaN (not scored) comes last.
         order = np.argsort(-np.asarray(risk, np.float64)[members], kind="stable")

@@ -13,6 +13,9 @@ from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.slices import Column, Slice, by_class, by_column, by_correctness, by_percentile, crossed
 
 _NAMED = ("class", "loss_percentile", "correct")
+_ACCEPTED = (
+    f"give {', '.join(map(repr, _NAMED))}, a Column(name, members, nonmembers), a tuple of these, or a list of several."
+)
 _Cut = Callable[[Signals], list[Slice]]
 
 
@@ -40,8 +43,17 @@ class SlicePlan:
         self.signals = tuple(self._reads)
 
     def slices(self, signals: Signals) -> list[Slice]:
-        """The slices at an audit with these answers."""
-        return [slice for cut in self._cuts for slice in cut(signals)]
+        """The slices at an audit with these answers.
+
+        Raises:
+          ValueError: if two have one name, or there are more than can be judged.
+        """
+        found = [slice for cut in self._cuts for slice in cut(signals)]
+        names = [slice.name for slice in found]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"slice {twice!r} comes about twice; name what to slice by once, and columns differently.")
+        return found
 
     def _resolved(self, one: Any) -> _Cut:
         if isinstance(one, tuple):
@@ -52,6 +64,8 @@ class SlicePlan:
         if isinstance(one, Column):
             fixed = by_column(one.name, self._audited_part(one))
             return lambda signals: fixed
+        if not isinstance(one, str):
+            raise TypeError(f"slices has {one!r}; {_ACCEPTED}")
         if one == "class":
             if self._labels is None:
                 raise ValueError("slices has 'class', but a record of this audit has no single class; give a Column.")
@@ -68,9 +82,7 @@ class SlicePlan:
             self._reads["correct"] = None
             # Of several labels or positions a record is right if all are.
             return lambda signals: by_correctness(signals["correct"][:, 0] == 1)
-        raise TypeError(
-            f"slices has {one!r}; give {', '.join(map(repr, _NAMED))}, a Column(name, members, nonmembers), or tuples of these."
-        )
+        raise TypeError(f"slices has {one!r}; {_ACCEPTED}")
 
     def _audited_part(self, column: Column) -> NDArray[Any]:
         """[n]: the column's values of the audited records."""
@@ -82,4 +94,12 @@ class SlicePlan:
                     f"column {column.name!r} has shape {values.shape} for {total} {side}; give one value a record of each source."
                 )
         rows = audited.positions[audited.is_member], audited.positions[~audited.is_member]
-        return np.concatenate([side[chosen] for side, chosen in zip(sides, rows, strict=True)])
+        chosen = [side[of] for side, of in zip(sides, rows, strict=True)]
+        kinds = {side.dtype.kind for side in chosen}
+        if kinds == {"f"}:  # .1 in 32 bits is another number than .1 in 64
+            chosen = [
+                side.astype(min((one.dtype for one in chosen), key=lambda dtype: dtype.itemsize)) for side in chosen
+            ]
+        elif len(kinds) > 1 and not kinds <= set("iuf"):
+            chosen = [side.astype(object) for side in chosen]
+        return np.concatenate(chosen)

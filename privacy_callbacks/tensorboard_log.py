@@ -31,6 +31,7 @@ class TensorBoardLog:
         self.folder = f"{os.fspath(log_dir).rstrip('/')}/{name}"  # not a Path: it may be gs://…
         self._name = name
         self._writers: dict[str, Any] = {}
+        self._tags: dict[str, str] = {}
 
     def scalars(self, report: LeakageReport, step: int) -> None:
         """Every metric of a report that was not refused, with its interval or null level; of a slice the AUC."""
@@ -38,7 +39,7 @@ class TensorBoardLog:
         if report.slice != "entire":
             # All metrics of all slices would be hundreds of charts.
             found = {name: value for name, value in found.items() if name.startswith(_OF_SLICES)}
-            place = f"{self._name}/slices/{_as_tag(report.slice)}"
+            place = f"{self._name}/slices/{self._tag_of(report.slice)}"
         # Keras' own TensorBoard callback switches recording off between its epochs.
         with self._writer(report.attack).as_default(step), tf.summary.record_if(True):
             for metric, value in found.items():
@@ -70,6 +71,15 @@ class TensorBoardLog:
             writer.close()
         self._writers = {}
 
+    def _tag_of(self, slice: str) -> str:
+        """A tag of its own for each slice's name."""
+        if slice not in self._tags:
+            tag, count = _as_tag(slice), 2
+            while tag in self._tags.values():
+                tag, count = f"{_as_tag(slice)}_{count}", count + 1
+            self._tags[slice] = tag
+        return self._tags[slice]
+
     def _writer(self, attack: str) -> Any:
         if attack not in self._writers:
             self._writers[attack] = tf.summary.create_file_writer(f"{self.folder}/{attack}")
@@ -77,11 +87,13 @@ class TensorBoardLog:
 
 
 _OF_SLICES = "auc"
+_LONGEST_TAG = 100
 
 
 def _as_tag(slice: str) -> str:
     """A slice's name in letters that tags and file systems take: `loss_0-10`, `class_3-wrong`."""
-    return re.sub(r"[^A-Za-z0-9_.+-]+", "_", slice.replace(" & ", "-").replace("–", "-")).strip("_")
+    plain = slice.replace(" & ", "-").replace("–", "-").replace("<", "below_").replace(">", "above_")
+    return re.sub(r"[^\w.+-]+", "_", plain)[:_LONGEST_TAG].strip("_") or "slice"
 
 
 _MEANINGS = {

@@ -73,7 +73,7 @@ def test_correctness_and_crosses():
     ("make", "message"),
     [
         (lambda: by_class(np.zeros((3, 2))), "give one value a record"),
-        (lambda: by_column("age", [1.0, np.nan]), "column 'age' is NaN for 1 records"),
+        (lambda: by_column("age", [1.0, np.nan]), "column 'age' is missing .NaN, None. for 1 records"),
         (lambda: by_column("zip", np.arange(1_001)), "1,001 different values; bin it first"),
         (lambda: by_percentile([1.0, np.nan]), "are NaN somewhere"),
         (lambda: by_percentile([1.0, 2.0], parts=1), "parts is 1"),

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from privacy_callbacks import AuditSet, AuditWarning, MIACallback, audit
+from privacy_callbacks.attack_choice import RECORD_COLUMNS
 from privacy_callbacks.attacks import (
     AttackP,
     Column,
@@ -289,3 +292,148 @@ def test_a_check_of_the_untrained_model_reads_a_trained_attackers_p_value():
         AuditWarning, match="before any training the attack 'logistic_regression' already has AUC .* \\(p = "
     ):
         fitted([Trained()], (members, (x + 3, y)), epochs=1)
+
+
+# Found by trying to break it.
+
+
+def test_a_population_of_as_many_records_as_are_audited_has_answers_of_its_own():
+    members, (x, y) = world(120)
+    population = x[:60] + 1, y[:60]
+    audited = AuditSet((members[0][:30], members[1][:30]), (x[60:90], y[60:90]), population)
+    assert len(audited) == len(audited.population) == 60
+    reports = audit(made(), audited, attacks=[AttackP(), Threshold()], blind_baseline=False)
+    mia = MIACallback(audited, attacks=[AttackP(), Threshold()], blind_baseline=False)
+    made().fit(*members, epochs=1, verbose=0, callbacks=[mia])
+    own = mia._auditor._pass.population_signals(("loss",))["loss"]
+    assert not np.isin(own, mia._auditor._pass.signals(("loss",))["loss"]).any()
+    assert len(reports) == 2
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_population_must_be_finite(bad):
+    members, (x, y) = world(60)
+    strange = x.copy()
+    strange[3, 2] = bad
+    with pytest.raises(ValueError, match=r"NaN or infinite in 1 of 60 population records"):
+        AuditSet(members, (x, y), (strange, y))
+
+
+def test_a_share_that_sets_nobody_aside_is_refused():
+    with pytest.raises(ValueError, match=r"population is 0.001 of 60 non-members, which is none"):
+        AuditSet(*world(60), population=0.001)
+
+
+def test_columns_of_objects_are_cut_by_value():
+    members, nonmembers = world(60)
+    mixed = np.array([1, "a", 2.5], object)[np.arange(60) % 3]
+    (_, *parts) = audit(
+        made(), members, nonmembers, attacks=Threshold(), slices=Column("g", mixed, mixed), blind_baseline=False
+    )
+    assert [report.slice for report in parts] == ["g 2.5", "g 1", "g a"]
+    assert sum(report.num_members for report in parts) == 60
+    halves = Column("h", np.float32([0.1, 0.7])[np.arange(60) % 2], np.array([0.1, 0.7])[np.arange(60) % 2])
+    (_, *parts) = audit(made(), members, nonmembers, attacks=Threshold(), slices=halves, blind_baseline=False)
+    assert [(report.num_members, report.num_nonmembers) for report in parts] == [(30, 30), (30, 30)]
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, pd.NA, pd.NaT])
+def test_columns_with_gaps_are_refused(gap):
+    gappy = np.array([1, gap], object)[np.arange(60) % 2]
+    with pytest.raises(ValueError, match=r"column 'g' is missing \(NaN, None\) for 60 records"):
+        audit(made(), *world(60), attacks=Threshold(), slices=Column("g", gappy, gappy), blind_baseline=False)
+
+
+@pytest.mark.parametrize(
+    ("slices", "message"),
+    [
+        (["class", "class"], "slice 'class 0' comes about twice"),
+        ([("class", "loss_percentile", Column("g", np.arange(150), np.arange(150)))], "more than 1,000 slices"),
+    ],
+)
+def test_slices_that_cannot_be_judged_are_refused_before_training(slices, message):
+    model = made()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=message):
+        fitted([Threshold()], world(), slices=slices, model=model)
+    for ours, theirs in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_every_slice_has_a_tag_of_its_own(tmp_path):
+    ages = np.array(["<30", ">30", "=30", "ä", "ö", "年", "/", "%", "a b", "a_b", "x" * 300])[np.arange(150) % 11]
+    fitted([Threshold()], world(), epochs=1, slices=Column("age", ages, ages), log_dir=tmp_path)
+    run = EventAccumulator(str(tmp_path / "mia" / "loss"), size_guidance={"tensors": 0}).Reload()
+    tags = [tag for tag in run.Tags()["tensors"] if "slices" in tag and tag.endswith("/auc")]
+    assert len(tags) == 11
+    assert all(len(run.Tensors(tag)) == 1 and len(tag) < 150 for tag in tags)
+
+
+def test_an_attack_may_not_be_called_like_a_column_of_the_table():
+    with pytest.raises(ValueError, match="'is_member' is called like a column of records"):
+        fitted([Threshold(name="is_member")], world())
+    mia, _ = fitted([Threshold()], world())
+    assert set(mia.records().columns) == {*RECORD_COLUMNS, "loss"}
+
+
+def test_a_headline_that_fails_ranks_nobody_by_position():
+    class Failing:
+        name, signals = "failing", ("loss",)
+
+        def fit(self, context):
+            raise RuntimeError("no")
+
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.warns(AuditWarning, match="failing: audit failed: no"):
+        mia, _ = fitted([Failing(), Threshold()], world(), model=model)
+    table = mia.records()
+    assert table["risk_stability"].isna().all()
+    assert table["loss"][:150].is_monotonic_decreasing
+
+
+def test_weights_that_do_not_train_have_no_gradient():
+    model = made()
+    model.trainable = False
+    with pytest.raises(ValueError, match="asks for the model's trainable weights, and it has none"):
+        audit(model, *world(), attacks=Threshold("weight_gradient_norm"), blind_baseline=False)
+
+
+@pytest.mark.parametrize(
+    ("attack", "count", "message"),
+    [
+        (Trained(), 15, "attack 'logistic_regression': .* too few to learn from"),
+        (QuantileRegression(), 90, "attack 'quantile_regression': the population has 30 records"),
+    ],
+)
+def test_what_cannot_learn_is_refused_before_shadow_models_are_trained(attack, count, message):
+    with pytest.raises(ValueError, match=message):
+        fitted([LiRA(), attack], world(count), shadow_models=4)
+
+
+def test_classes_are_asked_for_before_training():
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="attack 'loss_per_class': the records have no single class each"):
+        fitted([Threshold(per_class=True)], world(), model=model)
+
+
+def test_a_classifier_that_draws_from_global_states_leaves_no_trace():
+    grid = GridSearchCV(LogisticRegression(), {"C": [0.01, 1.0]}, cv=StratifiedKFold(3, shuffle=True))
+    ends, scores = [], []
+    for attacks in (None, [Trained(grid)], [Trained(grid)]):
+        model, callbacks = made(), []
+        if attacks:
+            callbacks = [MIACallback(*world(), attacks=attacks, blind_baseline=False)]
+        model.fit(*world()[0], epochs=2, verbose=0, callbacks=callbacks)
+        ends.append((random.random(), np.random.random()))
+        scores += [callback.records()["trained"] for callback in callbacks]
+    assert len(set(ends)) == 1
+    np.testing.assert_array_equal(*scores)
+
+
+def test_unshuffled_parts_of_the_rows_are_representative():
+    """Rows come sorted by their answers; a search whose folds are runs of rows must see both sides in each."""
+    grid = GridSearchCV(LogisticRegression(), {"C": [0.01, 1.0]}, cv=KFold(2))
+    mia, _ = fitted([Trained(grid)], world())
+    assert not mia.report.failed
