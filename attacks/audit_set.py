@@ -81,7 +81,7 @@ class AuditSet:
         set_aside = min(reserve, int(share * drawn_nonmembers.total))
         if share and not set_aside:
             raise ValueError(
-                f"population is {share:g} of {drawn_nonmembers.total:,} non-members, which is none; give a larger one, or records."
+                f"population is {share:g} of {drawn_nonmembers.total:,} non-members, which is none; give a larger share."
             )
         usable = len(drawn_nonmembers.positions) - set_aside
         if usable < 1:

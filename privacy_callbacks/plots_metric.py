@@ -215,7 +215,7 @@ def _name_last_points(axes: Any, last: Mapping[str, Sequence[float]]) -> None:
         line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.5} if move else None
         box = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "alpha": 0.6, "pad": 0.5}
         where = {"textcoords": "offset points", "va": "center", "fontsize": "small"}
-        axes.annotate(name, last[name][:2], (8, move), arrowprops=line, bbox=box, **where)
+        axes.annotate(name.replace("$", r"\$"), last[name][:2], (8, move), arrowprops=line, bbox=box, **where)
 
 
 def _starts_high(curves: Mapping[str, list[tuple[int, Estimate]]], height: float) -> bool:

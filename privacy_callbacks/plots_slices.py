@@ -70,7 +70,8 @@ def plot_slices(axes: Any, reports: Sequence[LeakageReport], metric: str = "auc"
             _write_reason(axes, height, _reason(report, metric), size, beside)
         else:
             _draw_estimate(axes, height, report, estimate, metric, size)
-    axes.set_yticks(heights, [report.slice for report, _ in rows], fontsize=size)
+    # A dollar sign would begin a formula.
+    axes.set_yticks(heights, [report.slice.replace("$", r"\$") for report, _ in rows], fontsize=size)
     axes.tick_params(axis="y", length=0)
     _explain(axes, rows, metric, size)
 

@@ -446,3 +446,15 @@ def test_the_demo_runs_and_its_story_holds(tmp_path):
     assert int(share.group(1)) >= 80
     assert (tmp_path / "demo" / "leakage.png").stat().st_size > 50_000
     assert list((tmp_path / "demo" / "logs" / "mia" / "lira").glob("events*"))
+
+
+def test_a_slices_name_is_no_formula(axes):
+    (whole,) = reports(steps=(0,))
+    odd = [dataclasses.replace(whole, slice=name) for name in ("price $x_{$", "$1_0$")]
+    plot_slices(axes, [whole, *odd])
+    axes.figure.canvas.draw()
+    assert [label.get_text().replace("\\", "") for label in axes.get_yticklabels()][:3] == [
+        "entire",
+        "price $x_{$",
+        "$1_0$",
+    ]
