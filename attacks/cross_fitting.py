@@ -11,6 +11,7 @@ from .attack import Attack, AttackContext, Examples, Signals
 from .roc import check_records
 
 FOLDS = 2
+_EQUAL, _MOST_COPIES = 1e-5, 10
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ def cross_fitted(
 
     Two halves, as the metrics of more folds, which share most of what they learned from, have no known error:
     judge with `LeakageReport.from_scores(values, is_member, folds=fold)`. Neither halves nor scores depend on the order of
-    the records. Records with equal answers share a half, unless fewer than half of the answers are distinct: a record that
-    stands twice among the members would else be known by its copy.
+    the records. Up to ten records with equal answers (to 10⁻⁵ of their spread) share a half: a record that stands several
+    times among the members would else be known by its copies. More of them are a value that many share, and no copies.
 
     Args:
       attack: one that sets `needs_examples`.
@@ -61,7 +62,7 @@ def cross_fitted(
             f"give at least {2 * FOLDS} of each."
         )
     order = np.lexsort((*rows.T, truth))
-    together = _equal_answers(rows[order]) if groups is None else np.asarray(groups)
+    together = _copies(rows[order]) if groups is None else np.asarray(groups)
     if together.shape != truth.shape:
         raise ValueError(f"groups has shape {together.shape}; give one group a record, {truth.shape}.")
     fold = np.empty(truth.size, np.int64)
@@ -82,10 +83,26 @@ def cross_fitted(
     return CrossFitted(values, fold)
 
 
-def _equal_answers(rows: NDArray[np.float64]) -> NDArray[np.int64]:
-    """A number for each distinct row; a number a record where few are distinct, for then they are values and no copies."""
-    _, codes, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
-    return codes.reshape(-1) if 2 * len(counts) >= len(rows) else np.arange(len(rows))
+def _copies(rows: NDArray[np.float64]) -> NDArray[np.int64]:
+    """A number a record, the same for records with nearly equal answers if there are few of them."""
+    # One number for each row: rows that differ hardly ever share it, and rows that are equal but for rounding differ little.
+    weights = np.random.default_rng(0xC0B1).normal(size=rows.shape[1])
+    place = _standardised(rows) @ weights
+    order = np.argsort(place, kind="stable")
+    runs = np.concatenate([[0], np.cumsum(np.diff(place[order]) > _EQUAL)])
+    sizes = np.bincount(runs)
+    found = np.empty(len(rows), np.int64)
+    found[order] = np.where(sizes[runs] <= _MOST_COPIES, runs, len(rows) + np.arange(len(rows)))
+    return found
+
+
+def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns by their spread; infinite values beyond all others."""
+    finite = np.isfinite(rows)
+    centre = np.mean(rows, axis=0, where=finite)
+    spread = np.std(rows, axis=0, where=finite)
+    scaled = (rows - np.where(np.isfinite(centre), centre, 0)) / np.where(spread > 0, spread, 1)
+    return np.clip(np.nan_to_num(scaled, nan=0.0), -1e3, 1e3)
 
 
 def _halves(truth: NDArray[np.bool_], groups: NDArray, seed: int) -> NDArray[np.int64]:

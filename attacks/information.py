@@ -11,6 +11,7 @@ from .roc import RocCurve
 
 _BINS = 20
 _RELABELLINGS, _RELABELLINGS_FAR_OUT = 199, 499
+_ROUNDING = 1e-12
 
 
 def mutual_information(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Estimate:
@@ -24,10 +25,9 @@ def mutual_information(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Es
 
     There is no simple honest interval. Instead the estimate carries
     `null_level`, what a leak-free audit does not exceed with probability `level` (from the same relabellings; beyond level .99
-    from their gamma distribution, which simulated leak-free audits of 20 to 3,000 records a side exceed 0.1 to 1.5 times as
-    often as they may), and in `details`: `plug_in`; `total_variation` V between the sides over the same bins and
-    `total_variation_null_level`; `sandwich_low` and `sandwich_high`, 1 − h₂((1 − V)/2) ≤ plug-in ≤ V; and `bayes_error`
-    (1 − V)/2, that of an attacker who sees the bin.
+    from their gamma distribution, and at least the largest of 499), and in `details`: `plug_in`; `total_variation` V between
+    the sides over the same bins and `total_variation_null_level`; `sandwich_low` and `sandwich_high`,
+    1 − h₂((1 − V)/2) ≤ plug-in ≤ V; and `bayes_error` (1 − V)/2, that of an attacker who sees the bin.
 
     Args:
       roc: the curve of the judged records.
@@ -43,17 +43,19 @@ def mutual_information(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Es
     relabellings = _RELABELLINGS_FAR_OUT if far_out else _RELABELLINGS
     rng = np.random.default_rng(seed)
     dealt = rng.multivariate_hypergeometric(members + nonmembers, roc.num_members, size=relabellings)
-    null = _plug_in(dealt, members + nonmembers - dealt)
+    null, null_variation = (part(dealt, members + nonmembers - dealt) for part in (_plug_in, _total_variation))
     bias = float(null.mean())
-    null_level = _gamma_quantile(null, level) if far_out else order_quantile(null, level)
+    null_level, null_variation_level = (
+        (_gamma_quantile(drawn, level) if far_out else order_quantile(drawn, level)) + _ROUNDING
+        for drawn in (null, null_variation)
+    )
     plug_in = float(_plug_in(members, nonmembers))
     difference = _total_variation(members, nonmembers)
     variation = min(1.0, float(difference))  # rounding may carry separated sides beyond 1
-    null_variation = _total_variation(dealt, members + nonmembers - dealt)
     details = {
         "plug_in": plug_in,
         "total_variation": variation,
-        "total_variation_null_level": order_quantile(null_variation, level),
+        "total_variation_null_level": null_variation_level,
         "sandwich_low": 1 - _binary_entropy((1 - variation) / 2),
         "sandwich_high": variation,
         "bayes_error": (1 - variation) / 2,
@@ -62,12 +64,12 @@ def mutual_information(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Es
 
 
 def _gamma_quantile(null: NDArray[np.float64], level: float) -> float:
-    """The quantile of the gamma distribution with these mean and variance: in large audits they are a scaled χ²."""
-    variance = float(null.var())
-    if variance == 0:
-        return float(null.max())
-    shape = float(null.mean()) ** 2 / variance
-    return float(special.gammaincinv(shape, level)) * variance / float(null.mean())
+    """The quantile of the gamma distribution with these mean and variance, in large audits a scaled χ²; at least the largest
+    drawn, as few records make few values, far apart."""
+    largest, mean, variance = float(null.max()), float(null.mean()), float(null.var())
+    if variance <= _ROUNDING**2:
+        return largest
+    return max(largest, float(special.gammaincinv(mean**2 / variance, level)) * variance / mean)
 
 
 def _bin_counts(roc: RocCurve) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

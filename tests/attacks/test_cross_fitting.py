@@ -157,3 +157,34 @@ def test_the_interval_of_two_halves_is_that_of_half_of_the_records():
 def test_folds_that_do_not_fit_are_refused(folds, message):
     with pytest.raises(ValueError, match=message):
         LeakageReport.from_scores(np.arange(40.0), np.arange(40) < 20, folds=folds)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-7])
+def test_records_that_stand_three_times_on_both_sides_share_a_half_but_for_rounding(noise):
+    signals, is_member = world(40, 40)
+    values = np.tile(signals["loss"], (3, 1)) + noise * RNG.normal(size=(240, 1))
+    fold = cross_fitted(Spy(), Signals({"loss": values}), np.tile(is_member, 3)).fold.reshape(3, 80)
+    np.testing.assert_array_equal(fold[0], fold[1])
+    np.testing.assert_array_equal(fold[0], fold[2])
+
+
+def test_a_value_that_most_members_share_is_no_copy():
+    """A hinge loss is 0 for most of what was trained on: both halves must get their part of it."""
+    signals, is_member = world(100, 100)
+    values = np.where(np.arange(200) < 85, 5.0, signals["loss"][:, 0])[:, None]
+    fold = cross_fitted(Spy(), Signals({"loss": values}), is_member).fold
+    assert 0.3 < fold[:85].mean() < 0.7
+    assert [np.count_nonzero(fold[is_member] == half) for half in (0, 1)] == [50, 50]
+
+
+def test_infinite_answers_are_values_too():
+    signals, is_member = world(100, 100)
+    values = np.where(np.arange(200) % 3 == 0, np.inf, signals["loss"][:, 0])[:, None]
+    fold = cross_fitted(Spy(), Signals({"loss": values}), is_member).fold
+    assert 0.25 < fold[::3].mean() < 0.75
+
+
+def test_one_owner_a_side_cannot_be_halved():
+    signals, is_member = world(30, 30)
+    with pytest.raises(ValueError, match="records of one group share a half, which leaves one with"):
+        cross_fitted(Spy(), signals, is_member, groups=is_member)

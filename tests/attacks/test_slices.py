@@ -140,3 +140,28 @@ def test_holms_p_values_by_hand():
 def test_a_column_is_a_value():
     column = Column("age", [1, 2], [3])
     assert (column.name, column.members, column.nonmembers) == ("age", [1, 2], [3])
+
+
+@pytest.mark.parametrize("side", [10, 40])
+def test_null_levels_of_small_slices_hold_for_all_of_them_together(side):
+    above = {"mutual_information": 0, "total_variation": 0, "advantage": 0}
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        scores, is_member = GaussianWorld(0.0).draw(10 * side, 10 * side, rng)
+        found = sliced_reports(scores, is_member, by_column("part", np.tile(np.arange(10), 2 * side)))
+        bits = [report.mutual_information for report in found]
+        above["mutual_information"] += any(one > one.null_level for one in bits)
+        above["total_variation"] += any(
+            one.details["total_variation"] > one.details["total_variation_null_level"] for one in bits
+        )
+        above["advantage"] += any(report.advantage > report.advantage.null_level for report in found)
+    assert max(above.values()) <= 8  # 3 expected at most, 9 or more in .4 %
+
+
+def test_slices_of_cross_fitted_scores_are_judged_in_their_halves():
+    scores, is_member = GaussianWorld(1.0).draw(200, 200, RNG)
+    fold = np.arange(400) % 2
+    (found,) = sliced_reports(scores + 100 * fold, is_member, [Slice("all", np.ones(400, bool))], folds=fold)
+    assert found.folds == 2
+    again = LeakageReport.from_scores(scores + 100 * fold, is_member, folds=fold)
+    assert float(found.auc) == float(again.auc)
