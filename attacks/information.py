@@ -46,8 +46,7 @@ def mutual_information(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Es
     null, null_variation = (part(dealt, members + nonmembers - dealt) for part in (_plug_in, _total_variation))
     bias = float(null.mean())
     null_level, null_variation_level = (
-        (_gamma_quantile(drawn, level) if far_out else order_quantile(drawn, level)) + _ROUNDING
-        for drawn in (null, null_variation)
+        _gamma_quantile(drawn, level) if far_out else order_quantile(drawn, level) for drawn in (null, null_variation)
     )
     plug_in = float(_plug_in(members, nonmembers))
     difference = _total_variation(members, nonmembers)
@@ -66,7 +65,7 @@ def mutual_information(roc: RocCurve, level: float = LEVEL, seed: int = 0) -> Es
 def _gamma_quantile(null: NDArray[np.float64], level: float) -> float:
     """The quantile of the gamma distribution with these mean and variance, in large audits a scaled χ²; at least the largest
     drawn, as few records make few values, far apart."""
-    largest, mean, variance = float(null.max()), float(null.mean()), float(null.var())
+    largest, mean, variance = float(null.max()) + _ROUNDING, float(null.mean()), float(null.var())
     if variance <= _ROUNDING**2:
         return largest
     return max(largest, float(special.gammaincinv(mean**2 / variance, level)) * variance / mean)
