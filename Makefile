@@ -29,6 +29,7 @@ bench: $(READY) ## costs as ratios, measured side by side
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/attacks.py
 
 study: $(READY) ## how strong each attack is, on two data sets; about ten minutes
 	$(BIN)/python benchmarks/power.py

@@ -188,3 +188,17 @@ def test_one_owner_a_side_cannot_be_halved():
     signals, is_member = world(30, 30)
     with pytest.raises(ValueError, match="records of one group share a half, which leaves one with"):
         cross_fitted(Spy(), signals, is_member, groups=is_member)
+
+
+def test_the_level_asked_for_is_that_of_both_halves():
+    scores, is_member, fold = folded()
+    wide, usual = (LeakageReport.from_scores(scores, is_member, folds=fold, level=level).auc for level in (0.999, 0.95))
+    assert wide.level == 0.999
+    assert wide.low < usual.low < usual.high < wide.high
+
+
+def test_ranks_of_unequal_halves_fill_the_same_scale():
+    scores, is_member, _ = folded()
+    joined = LeakageReport.from_scores(scores, is_member, folds=np.arange(800) % 5 == 0)
+    assert 0.99 < joined.roc.thresholds[1] < 1
+    assert 0 < joined.roc.thresholds[-1] < 0.01
