@@ -77,7 +77,7 @@ def cross_fitted(
     context = context or AttackContext(seed=seed)
     values = np.empty(truth.size)
     for half in range(FOLDS):
-        learn, judge = order[fold[order] != half], np.flatnonzero(fold == half)
+        learn, judge = order[fold[order] != half], order[fold[order] == half]
         known = Examples(signals.of(learn), truth[learn])
         values[judge] = attack.fit(replace(context, examples=known)).score(signals.of(judge))
     return CrossFitted(values, fold)
@@ -99,9 +99,10 @@ def _copies(rows: NDArray[np.float64]) -> NDArray[np.int64]:
 def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Columns by their spread; infinite values beyond all others."""
     finite = np.isfinite(rows)
-    centre = np.mean(rows, axis=0, where=finite)
-    spread = np.std(rows, axis=0, where=finite)
-    scaled = (rows - np.where(np.isfinite(centre), centre, 0)) / np.where(spread > 0, spread, 1)
+    count = np.maximum(1, np.count_nonzero(finite, axis=0))  # a column may have no finite value
+    centre = np.sum(rows, axis=0, where=finite) / count
+    spread = np.sqrt(np.sum((rows - centre) ** 2, axis=0, where=finite) / count)
+    scaled = (rows - centre) / np.where(spread > 0, spread, 1)
     return np.clip(np.nan_to_num(scaled, nan=0.0), -1e3, 1e3)
 
 

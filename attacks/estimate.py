@@ -13,6 +13,7 @@ from scipy import special
 from . import plain_fields as plain
 
 LEVEL = 0.95
+_MOST_SIMULATIONS = 20_000
 
 
 class Estimate(float):
@@ -140,8 +141,11 @@ def order_quantile(simulated: NDArray[np.float64], level: float) -> float:
 
 
 def simulations_for(level: float, least: int) -> int:
-    """How many simulations resolve `order_quantile` at this level: its promise holds for any number beyond 1 / (1 − level)."""
-    return max(least, int(np.ceil(2 / (1 - level) - 1e-9)))
+    """How many simulations resolve `order_quantile` at this level: its promise holds for any number beyond 1 / (1 − level).
+
+    At most 20,000: further out it is the largest of these, which a further draw exceeds once in 20,001.
+    """
+    return max(least, min(_MOST_SIMULATIONS, int(np.ceil(2 / (1 - level) - 1e-9))))
 
 
 def check_level(level: float) -> float:

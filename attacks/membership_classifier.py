@@ -67,7 +67,6 @@ class MembershipClassifier:
         from sklearn.base import clone
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
-        from threadpoolctl import threadpool_limits
 
         seeded = clone(classifier)
         unset = [key for key, value in seeded.get_params().items() if key.endswith("random_state") and value is None]
@@ -76,15 +75,14 @@ class MembershipClassifier:
         mixed = np.random.default_rng([seed, 0x3C5]).permutation(len(rows))
         rows, truth, limits = rows[mixed], truth[mixed], _finite_range(rows)
         pipeline = make_pipeline(StandardScaler(), seeded)
-        # Thousands of rows are too few to share: OpenMP's threads would wait for each other, and for training's.
-        with threadpool_limits(1, user_api="openmp"):
+        with _one_thread():
             pipeline.fit(np.clip(rows, *limits), truth)
         return cls(features, pipeline, limits, seed)
 
     def score(self, signals: Signals) -> NDArray[np.float64]:
         """float[n]: log-odds (or whatever the classifier ranks by) that a model trained on the record."""
         rows = np.clip(columns_of(signals, self.features), *self.limits)
-        with own_random_state(self.seed):
+        with own_random_state(self.seed), _one_thread():
             if hasattr(self.model, "decision_function"):
                 found = self.model.decision_function(rows)
             else:
@@ -95,6 +93,13 @@ class MembershipClassifier:
                 f"{self.model[-1]!r} gives scores of shape {scores.shape} for {len(rows)} records; it must give one a record."
             )
         return scores
+
+
+def _one_thread() -> Any:
+    """Within it OpenMP has one thread: rows are too few to share, and threads would wait for each other and for training's."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="openmp")
 
 
 def columns_of(signals: Signals, features: Sequence[str]) -> NDArray[np.float64]:

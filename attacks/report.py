@@ -291,7 +291,7 @@ def mean_of_folds(reports: Sequence[LeakageReport], roc: RocCurve) -> LeakageRep
         num_nonmembers=roc.num_nonmembers,
         tpr_at_fpr={fpr: found[low_fpr_name(fpr)] for fpr in FPRS},
         # Whatever the folds have to do with each other: Bonferroni.
-        p_value=min(1.0, len(reports) * min(report.p_value or 0.0 for report in reports)),
+        p_value=min(1.0, len(reports) * min(1.0 if report.p_value is None else report.p_value for report in reports)),
         roc=roc,
         refusals=refusals,
         folds=len(reports),

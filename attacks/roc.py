@@ -45,7 +45,7 @@ class RocCurve:
           ValueError: on shapes that differ, NaN, labels that are not 0 / 1, or an empty side.
         """
         values, truth = check_scores(scores, is_member)
-        order = np.argsort(-values, kind="stable")
+        order = np.argsort(-values)  # records with equal scores are counted together, in whatever order they come
         values, truth = values[order], truth[order]
         del order
         is_last_of_group = np.append(values[1:] != values[:-1], True)

@@ -202,3 +202,10 @@ def test_ranks_of_unequal_halves_fill_the_same_scale():
     joined = LeakageReport.from_scores(scores, is_member, folds=np.arange(800) % 5 == 0)
     assert 0.99 < joined.roc.thresholds[1] < 1
     assert 0 < joined.roc.thresholds[-1] < 0.01
+
+
+def test_both_halves_get_their_members_however_few():
+    for seed in range(50):
+        signals, is_member = world(8, 200)
+        fold = cross_fitted(Spy(), signals, is_member, seed=seed).fold
+        assert np.count_nonzero(fold[is_member]) == 4

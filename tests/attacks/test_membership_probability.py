@@ -60,6 +60,13 @@ def test_equal_scores_are_equally_likely():
     assert len(np.unique(membership_probabilities(np.zeros(600), is_member))) == 1
 
 
+def test_of_few_members_among_many_others_little_is_claimed():
+    """Twenty members among two thousand: whoever counts records alone claims .9 for the highest of noise."""
+    for members in (20, 60):
+        found = [membership_probabilities(*gaussian(2_000, members, 0.0, seed)).max() for seed in range(10)]
+        assert np.mean(found) < 0.75
+
+
 def test_of_too_few_records_nothing_is_learned():
     np.testing.assert_array_equal(membership_probabilities([1.0, 2.0, 3.0], [1, 0, 0], 0.3), 0.3)
 

@@ -13,6 +13,7 @@ from privacy_callbacks.attacks import (
     attack_p_scores,
     cross_fitted,
 )
+from privacy_callbacks.attacks.class_scales import ClassScales
 
 
 def test_the_rank_among_the_population_counts_ties_by_half():
@@ -103,3 +104,10 @@ def test_without_classes_it_says_so():
 def test_names():
     assert Threshold("margin", per_class=True).name == "margin_per_class"
     assert Threshold("margin", "mine", True).name == "mine"
+
+
+def test_middle_and_spread_of_a_class_by_hand():
+    members, nonmembers = np.arange(9.0) * 2, np.arange(9.0) - 4
+    signals = Signals({"loss": np.concatenate([members, nonmembers])[:, None]}, labels=np.zeros(18, int))
+    scales = ClassScales.of("loss", signals, np.arange(18) < 9)
+    assert scales.scales[0] == ((8 + 0) / 2, (8 + 4) / 2)
