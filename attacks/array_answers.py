@@ -48,18 +48,19 @@ class Answers:
             raise ValueError(f"loss_function is {loss_function!r}; give one of {', '.join(LOSS_FUNCTIONS)}.")
         if logits is not None and probs is not None:
             raise ValueError("logits and probs are both given; give one of them, logits where you have them.")
-        given = logits if logits is not None else probs
-        outputs = None if given is None else _outputs(given, "logits" if logits is not None else "probs")
-        known = None if labels is None else _numbers(labels)
+        name, given = ("logits", logits) if logits is not None else ("probs", probs)
+        numbers = None if given is None else as_numbers(given, name)
+        outputs = None if numbers is None else _outputs(numbers, name)
+        known = None if labels is None else _labels(labels)
         if outputs is not None and known is not None and len(outputs) != len(known):
             raise ValueError(f"{len(known)} labels were given for {len(outputs)} answers; give one a record.")
         if loss_function == "squared" and outputs is not None:
             return _targets(outputs, known)
         classes = None if outputs is None else outputs.shape[1]
         kind, read = _kind(known, classes, multi_label)
-        if outputs is None:
+        if outputs is None or numbers is None:
             return cls(kind, None, read)
-        values = outputs if logits is not None else _as_logits(outputs, kind, np.asarray(probs).dtype)
+        values = outputs if logits is not None else _as_logits(outputs, kind, numbers.dtype)
         return cls(kind, values[:, 0] if kind == "binary" else values, read)
 
     def class_logits(self) -> NDArray[np.float64]:
@@ -80,9 +81,36 @@ class Answers:
         return next((len(known) for known in (self.logits, self.labels) if known is not None), None)
 
 
-def _outputs(given: ArrayLike, name: str) -> NDArray[np.float64]:
+def as_numbers(given: ArrayLike, name: str, instead: str = "give numbers, one row a record") -> NDArray[Any]:
+    """An array of bool, int or float, of any shape; a NumPy array of such comes back itself.
+
+    Objects (what pandas makes of a column with a None in it) are read as the numbers that they are, None as NaN.
+
+    Args:
+      given: from a user.
+      name: what to call it in messages.
+      instead: what to say of arrays that hold something else.
+    Raises:
+      ValueError: if it holds something else, or rows of different lengths.
+    """
+    try:
+        array = np.asarray(given)
+        array = np.asarray(array.tolist()) if array.dtype.kind == "O" else array
+    except ValueError:
+        raise ValueError(f"{name} has rows of different lengths; give an array, one row a record.") from None
+    if array.dtype.kind == "O":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"{name} holds objects that are no numbers; {instead}.") from None
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{name} has dtype {array.dtype}; {instead}.")
+    return array
+
+
+def _outputs(numbers: NDArray[Any], name: str) -> NDArray[np.float64]:
     """float[n, c], checked; a single column stays one."""
-    outputs = np.asarray(given, dtype=np.float64)
+    outputs = numbers.astype(np.float64, copy=False)
     if outputs.ndim not in (1, 2) or outputs.shape[-1:] == (0,):
         raise ValueError(f"{name} has shape {outputs.shape}; give (records, classes), or (records,) of a binary head.")
     outputs = outputs[:, None] if outputs.ndim == 1 else outputs
@@ -95,11 +123,9 @@ def _outputs(given: ArrayLike, name: str) -> NDArray[np.float64]:
     return outputs
 
 
-def _numbers(labels: ArrayLike) -> NDArray[Any]:
+def _labels(given: ArrayLike) -> NDArray[Any]:
     """Labels [n] or [n, k > 1] as numbers without NaN."""
-    known = np.asarray(labels)
-    if known.dtype.kind not in "iubf":
-        raise ValueError(f"labels have dtype {known.dtype}; give class numbers or 0/1 rows.")
+    known = as_numbers(given, "labels", "give class numbers or 0/1 rows")
     if known.ndim not in (1, 2):
         raise ValueError(f"labels have shape {known.shape}; give (records,), (records, 1) or (records, classes).")
     if known.dtype.kind == "f" and not np.isfinite(known).all():

@@ -1,18 +1,18 @@
 """The signals of `attacks.signals` from arrays of answers and labels, without TensorFlow, float64 throughout.
 
-The formulas take logits float[..., c >= 2] and labels int[...] and return float[...], finite for logits of ±1e4 and equal to
-those of the graph; higher = more member-like.
+The formulas take the classes' logits and labels int[...] and return float[...], finite for logits of ±1e4 and equal to those
+of the graph; higher = more member-like.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
-from .array_answers import Answers
+from .array_answers import Answers, as_numbers
 from .attack import Signals
 
 Values = NDArray[np.float64]
@@ -53,98 +53,148 @@ def signals_from_arrays(
     if logits is None and probs is None and loss is None and entropy is None:
         raise ValueError("nothing to read signals from; give logits, probs, loss or entropy.")
     answers = Answers.read(labels, logits=logits, probs=probs, loss_function=loss_function, multi_label=multi_label)
-    found = _of_answers(answers)
+    return signals_of(answers, label_signals(answers), loss=loss, entropy=entropy)
+
+
+def signals_of(
+    answers: Answers, found: Mapping[str, Values], *, loss: ArrayLike | None = None, entropy: ArrayLike | None = None
+) -> Signals:
+    """One number a record and signal: what was found of each label summed, what is known in place of what was computed.
+
+    Args:
+      answers: whose labels and number of records these are.
+      found: see `label_signals`.
+      loss, entropy: see `signals_from_arrays`.
+    Raises:
+      ValueError: if they cannot be read, or are not as many as the answers.
+    """
+    columns = {name: _of_record(name, values) for name, values in found.items()}
     for name, given in (("loss", loss), ("entropy", entropy)):
         if given is not None:
-            found[name] = -known(given, name).sum(axis=1)
-    lengths = {name: len(values) for name, values in found.items()}
+            columns[name] = -known(given, name).sum(axis=1)
+    lengths = {name: len(values) for name, values in columns.items()}
     if answers.records is not None:
         lengths["labels or answers"] = answers.records
     if len(set(lengths.values())) > 1:
         raise ValueError(f"numbers of records differ: {lengths}; give every array one row a record.")
     classes = answers.labels if answers.labels is not None and answers.labels.ndim == 1 else None
-    return Signals({name: values[:, None] for name, values in found.items()}, labels=classes)
+    return Signals({name: values[:, None] for name, values in columns.items()}, labels=classes)
 
 
-def losses_of(answers: Answers) -> Values | None:
-    """float[n], or float[n, labels] of a multi-label head: what `loss` is minus (the sum of); None where it cannot be known.
+def label_signals(answers: Answers) -> dict[str, Values]:
+    """Every signal that the answers allow: float[n], or float[n, labels] of independent labels.
 
-    A cross-entropy in nats, computed from logits and never clipped; for targets the mean squared distance.
+    `loss` is minus a cross-entropy in nats, computed from logits and never clipped; for targets minus the mean squared distance.
     """
-    if answers.logits is None:
-        return None
-    if answers.targets is not None:
-        return np.mean((answers.logits - answers.targets) ** 2, axis=1)
-    return None if answers.labels is None else -confidence(answers.class_logits(), answers.labels)
-
-
-def _of_answers(answers: Answers) -> dict[str, Values]:
     if answers.logits is None:
         return {}
     if answers.targets is not None:
         return {"loss": -np.mean((answers.logits - answers.targets) ** 2, axis=1)}
-    logits, labels = answers.class_logits(), answers.labels
-    if labels is None:
-        found = {"entropy": entropy(logits)}
-    else:
-        found = {name: formula(logits, labels) for name, formula in CLASSIFIER_SIGNALS.items()}
-        found = {"loss": found["confidence"], **found}
-    if answers.kind != "multi_label":
-        return found
-    return {name: values.mean(axis=-1) if name == "correct" else values.sum(axis=-1) for name, values in found.items()}
+    if answers.labels is None:
+        return {"entropy": entropy(Classes.of(answers.class_logits()))}
+    classes = Classes.of(answers.class_logits())
+    found = {name: formula(classes, answers.labels) for name, formula in CLASSIFIER_SIGNALS.items()}
+    return {"loss": found["confidence"], **found}
 
 
 def known(given: ArrayLike, name: str) -> Values:
     """float[n, k] from a user's float[n], [n, 1] or [n, labels].
 
     Raises:
-      ValueError: on another shape or NaN.
+      ValueError: on another shape, NaN, or what is no number.
     """
-    values = np.asarray(given, dtype=np.float64)
-    if values.ndim not in (1, 2):
+    values = as_numbers(given, name).astype(np.float64, copy=False)
+    if values.ndim not in (1, 2) or values.shape[1:] == (0,):
         raise ValueError(f"{name} has shape {values.shape}; give one number a record (or one a label of each).")
     if np.isnan(values).any():
         raise ValueError(f"{name} is NaN in {int(np.isnan(values).sum())} places; every record needs a number.")
     return values[:, None] if values.ndim == 1 else values
 
 
-def scaled_logit(logits: Values, labels: Labels) -> Values:
+def _of_record(name: str, values: Values) -> Values:
+    if values.ndim == 1:
+        return values
+    return values.mean(axis=-1) if name == "correct" else values.sum(axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """Logits seen from the most probable class (the top; the first of several): one exponential a logit serves every signal.
+
+    Attributes:
+      top: int[...].
+      below: float[..., c], each logit minus the top's, ≤ 0.
+      second: float[...], the largest of `below` but for the top's own.
+      log_weight: float[...], log Σ exp(below) over all but the top: beside the top's weight, which is 1.
+      log_total: float[...], log(1 + that sum) = −log p of the top, which p itself would round to 0.
+      p: float[..., c], the probabilities of all but the top, ≤ ½; 0 for the top.
+    """
+
+    top: Labels
+    below: Values
+    second: Values
+    log_weight: Values
+    log_total: Values
+    p: Values
+
+    @classmethod
+    def of(cls, logits: Values) -> Classes:
+        """Logits float[..., c >= 2], at least one finite, none +inf or NaN."""
+        top = np.argmax(logits, axis=-1)
+        below = logits - _at(logits, top)[..., None]
+        others = below.copy()
+        np.put_along_axis(others, top[..., None], -np.inf, axis=-1)
+        second = others.max(axis=-1)
+        # So that the largest weight is 1, however far below the top; where all others are masked every weight is 0.
+        shift = np.maximum(second, np.finfo(np.float64).min)
+        weights = np.exp(others - shift[..., None])
+        with np.errstate(divide="ignore"):
+            log_weight = shift + np.log(weights.sum(axis=-1))
+        log_total = np.logaddexp(0.0, log_weight)
+        return cls(top, below, second, log_weight, log_total, weights * np.exp(shift - log_total)[..., None])
+
+
+def scaled_logit(classes: Classes, labels: Labels) -> Values:
     """Log-odds that a record is given its own label: the true logit minus the log-sum-exp of the others."""
-    own = _own_class(logits, labels)
-    return _own(logits, own) - special.logsumexp(np.where(own, -np.inf, logits), axis=-1)
+    own = _at(classes.below, labels)
+    # A label below the top: the others are the top, of weight 1, and what neither has.
+    rest = np.maximum(np.exp(classes.log_weight) - np.exp(own), 0.0)
+    return np.where(classes.top == labels, -classes.log_weight, own - np.log1p(rest))
 
 
-def confidence(logits: Values, labels: Labels) -> Values:
+def confidence(classes: Classes, labels: Labels) -> Values:
     """Log-probability of the record's own label: −softplus(−φ)."""
-    return -np.logaddexp(0.0, -scaled_logit(logits, labels))
+    return -np.logaddexp(0.0, -scaled_logit(classes, labels))
 
 
-def margin(logits: Values, labels: Labels) -> Values:
+def margin(classes: Classes, labels: Labels) -> Values:
     """The true logit minus the largest of the others."""
-    own = _own_class(logits, labels)
-    return _own(logits, own) - np.where(own, -np.inf, logits).max(axis=-1)
+    return np.where(classes.top == labels, -classes.second, _at(classes.below, labels))
 
 
-def entropy(logits: Values, labels: Labels | None = None) -> Values:
-    """Negative entropy Σ p log p. Does not read the labels."""
-    log_p, _ = _log_p_and_log_rest(logits)
-    return np.sum(_times(np.exp(log_p), log_p), axis=-1)
+def entropy(classes: Classes, labels: Labels | None = None) -> Values:
+    """Negative entropy Σ p log p, which is Σ p·(z − z_top) + log p_top. Does not read the labels."""
+    below = np.multiply(classes.p, classes.below, out=np.zeros_like(classes.p), where=classes.p != 0)  # 0 · log 0 = 0
+    return below.sum(axis=-1) - classes.log_total
 
 
-def modified_entropy(logits: Values, labels: Labels) -> Values:
+def modified_entropy(classes: Classes, labels: Labels) -> Values:
     """(1 − p_y) log p_y + Σ_{j≠y} p_j log(1 − p_j)."""
-    own = _own_class(logits, labels)
-    log_p, log_rest = _log_p_and_log_rest(logits)
-    own_part = _times(np.exp(_own(log_rest, own)), _own(log_p, own))
-    return own_part + np.sum(np.where(own, 0.0, _times(np.exp(log_p), log_rest)), axis=-1)
+    log_rest_of_top = classes.log_weight - classes.log_total  # log(1 − p) of the top
+    others = np.sum(classes.p * np.log1p(-classes.p), axis=-1)
+    if_top = np.exp(log_rest_of_top) * -classes.log_total + others
+    p = _at(classes.p, labels)
+    own = (1 - p) * (_at(classes.below, labels) - classes.log_total)
+    if_below = own + others - p * np.log1p(-p) + np.exp(-classes.log_total) * log_rest_of_top
+    return np.where(classes.top == labels, if_top, if_below)
 
 
-def correct(logits: Values, labels: Labels) -> Values:
+def correct(classes: Classes, labels: Labels) -> Values:
     """1 where the largest logit is the label's, else 0 (the first of several largest counts)."""
-    return (np.argmax(logits, axis=-1) == labels).astype(np.float64)
+    return (classes.top == labels).astype(np.float64)
 
 
-CLASSIFIER_SIGNALS: dict[str, Callable[[Values, Labels], Values]] = {
+CLASSIFIER_SIGNALS: dict[str, Callable[[Classes, Labels], Values]] = {
     "confidence": confidence,
     "scaled_logit": scaled_logit,
     "margin": margin,
@@ -154,27 +204,6 @@ CLASSIFIER_SIGNALS: dict[str, Callable[[Values, Labels], Values]] = {
 }
 
 
-def _own_class(logits: Values, labels: Labels) -> NDArray[np.bool_]:
-    return np.arange(logits.shape[-1]) == labels[..., None]
-
-
-def _own(values: Values, own: NDArray[np.bool_]) -> Values:
-    return np.sum(np.where(own, values, 0.0), axis=-1)
-
-
-def _times(probability: Values, log: Values) -> Values:
-    """Their product, 0 where the probability is: 0 · log 0 = 0."""
-    return np.multiply(probability, log, out=np.zeros_like(probability), where=probability != 0)
-
-
-def _log_p_and_log_rest(logits: Values) -> tuple[Values, Values]:
-    """log p and log(1 − p) of every class, to full relative precision however sure the model is."""
-    largest = np.arange(logits.shape[-1]) == np.argmax(logits, axis=-1)[..., None]
-    below = logits - logits.max(axis=-1, keepdims=True)
-    # The others' weight beside the largest class's 1: log p of the largest is −log(1 + weight), never 1 − rounding.
-    log_weight = special.logsumexp(np.where(largest, -np.inf, below), axis=-1, keepdims=True)
-    log_total = np.logaddexp(0.0, log_weight)
-    log_p = np.where(largest, -log_total, below - log_total)
-    # Every class but the largest has p <= 1/2, where log1p is exact.
-    small_p = np.where(largest, 0.0, np.exp(log_p))
-    return log_p, np.where(largest, log_weight - log_total, np.log1p(-small_p))
+def _at(values: Values, classes: Labels) -> Values:
+    """float[...]: of float[..., c] those of one class each."""
+    return np.take_along_axis(values, classes[..., None], axis=-1)[..., 0]

@@ -18,6 +18,7 @@ from .sample_weights import partly_weighed, positions_weighed, weightless_member
 from .sampling import Sample, draw, untouched
 
 _NATURAL_SHARE = 4
+_NOTABLE_COPIES = 0.05
 
 
 class AuditSet:
@@ -102,7 +103,7 @@ class AuditSet:
         self.warnings = (
             *_duplicate_warning(int(watch.found[kept].sum()), _equal_among_themselves(nonmember_sample.records), count),
         )
-        self.notes: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = _copies_note(member_sample.records, count)
         self.num_members = self.num_nonmembers = count
         self.is_member: NDArray[np.bool_] = np.arange(2 * count) < count
         self.ids = _joined_ids(ids, member_sample, nonmember_sample)
@@ -200,6 +201,16 @@ def _duplicate_warning(found: int, natural: int, count: int) -> tuple[str, ...]:
         f"{found:,} of {count:,} audited non-members equal some record in members, inputs and label. If they are copies, they "
         "are members in truth and pull every number towards «no leakage»: remove them from nonmembers. (Records of few "
         "possible values may be equal by chance.)",
+    )
+
+
+def _copies_note(members: Records, count: int) -> tuple[str, ...]:
+    copies = _equal_among_themselves(members)
+    if copies < _NOTABLE_COPIES * count:
+        return ()
+    return (
+        f"{copies:,} of {count:,} audited members equal another of them, inputs and label: they are no independent draws, so "
+        "intervals and p-values are too sure.",
     )
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -232,7 +233,7 @@ def _remove(curves: Path | None, *, unless: Path | None) -> None:
 
 
 def _unfinished(path: Path) -> Path:
-    return path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    return path.with_name(f"{uuid.uuid4().hex}.unfinished")  # the name itself may be as long as names can be
 
 
 def _list(value: Any) -> list[Any]:

@@ -19,20 +19,19 @@ from .estimate import LEVEL
 from .folds import ranks_in_folds
 from .report import LeakageReport
 from .slices import Slice
+from .tf_privacy_arguments import attack_types_of, check_type, check_whole
 from .tf_privacy_data import AttackInputData
 from .tf_privacy_loss import LossFunction
 from .tf_privacy_probability import MembershipProbabilityResults, SingleMembershipProbabilityResult, probabilities_of
 from .tf_privacy_results import (
     AttackResults,
     AttackResultsCollection,
-    AttackType,
-    DataSize,
     PrivacyMetric,
     PrivacyReportMetadata,
-    SingleAttackResult,
     get_flattened_attack_metrics,
 )
 from .tf_privacy_roc import RocCurve
+from .tf_privacy_single import AttackType, DataSize, SingleAttackResult
 from .tf_privacy_slices import (
     ENTIRE_DATASET_SLICE_STR,
     CustomGroup,
@@ -73,6 +72,7 @@ _CLASSIFIERS = {
     AttackType.RANDOM_FOREST: "random_forest",
     AttackType.K_NEAREST_NEIGHBORS: "knn",
 }
+_LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
 # Of each side: two halves, each of which a classifier can learn from.
 _LEAST_TO_LEARN = 20
 
@@ -98,48 +98,45 @@ def run_attacks(
     Args:
       attack_input: the outputs on members and non-members.
       slicing_spec: None = all records.
-      attack_types: which attacks.
+      attack_types: which attacks, at least one.
       privacy_report_metadata: what is known of the model; what it lacks is filled in in a copy.
       balance_attacker_training: without effect: classifiers always learn from as many members as non-members.
       min_num_samples: slices with fewer records on a side are left out and named in `skipped`.
       backend: without effect: fits are short, and one thread gives the same numbers everywhere.
       return_slice_indices: True to note the rows of each slice, but for the whole.
-      seed: decides the halves, what classifiers draw, and permutations.
+      seed: decides the halves, what classifiers draw, and permutations; a whole number from 0 to 2³² − 1.
     Returns:
       The results, slice by slice, in each the attacks in the order asked for.
     Raises:
-      TypeError: if an attack type is none.
+      TypeError: if an argument is of another type.
       ValueError: on arrays that cannot be read or do not fit, or attacks and slices that need what is not given.
     """
-    types = _checked(attack_types)
-    if min_num_samples < 1:
-        raise ValueError(
-            f"min_num_samples is {min_num_samples}; an attack is judged on at least 1 record of each side."
-        )
-    data = attack_input.snapshot()
-    data.validate()
-    is_member = data.is_member()
+    types = attack_types_of(attack_types)
+    check_whole("min_num_samples", min_num_samples, 1)
+    check_whole("seed", seed, 0, _LARGEST_SEED)
+    check_type("privacy_report_metadata", privacy_report_metadata, PrivacyReportMetadata, optional=True)
+    data = _opened(attack_input, slicing_spec)
     scores = {wanted: _scores(data, wanted) for wanted in types if not wanted.is_trained_attack}
     features = data.features() if len(scores) < len(set(types)) else None
     slices = slices_of(data, slicing_spec or SlicingSpec())
-    planned, skipped = _planned(slices, is_member, types, min_num_samples)
+    planned, skipped = _planned(slices, data.get_train_size(), types, min_num_samples)
     level = 1 - (1 - LEVEL) / max(1, len(planned))
     results = []
-    for spec, part, size, wanted in planned:
+    for spec, part, wanted in planned:
+        size = part.size
         try:
             if features is not None and wanted.is_trained_attack:
-                report, judged = _trained(features, part, is_member, wanted, seed, level)
+                report, judged = _trained(features, part, wanted, seed, level)
             else:
-                report, judged = _threshold(*scores[wanted], part, is_member, seed, level)
+                report, judged = _threshold(*scores[wanted], part, seed, level)
         except ValueError as reason:  # halves too small to learn from, for want of distinct records
             skipped.append(f"{wanted} on slice {spec}: {reason}")
             continue
         sides = judged[: size.ntrain], judged[size.ntrain :]
         result = SingleAttackResult(spec, size, wanted, RocCurve.of(report), *sides)
         if return_slice_indices and not spec.entire_dataset:
-            rows = np.flatnonzero(part.rows)
-            result.train_indices = rows[: size.ntrain]
-            result.test_indices = rows[size.ntrain :] - np.count_nonzero(is_member)
+            result.train_indices = part.rows[: size.ntrain]
+            result.test_indices = part.rows[size.ntrain :] - data.get_train_size()
         results.append(result)
     if len(results) > 1:
         _correct_p_values(results)
@@ -158,17 +155,16 @@ def run_membership_probability_analysis(
       attack_input: a given loss is read, else a given entropy, else the computed loss.
       slicing_spec: None = all records. Slices with no record on a side are left out.
     Raises:
-      ValueError: as `run_attacks`.
+      TypeError, ValueError: as `run_attacks`.
     """
-    attack_input = attack_input.snapshot()
-    attack_input.validate()
-    if attack_input.loss_train is None and attack_input.entropy_train is not None:
-        values = -attack_input.entropy_signal()[1]
+    data = _opened(attack_input, slicing_spec)
+    if data.loss_train is None and data.entropy_train is not None:
+        values = -data.entropy_signal()[1]
     else:
-        values = -_scores(attack_input, AttackType.THRESHOLD_ATTACK)[1]
-    is_member = attack_input.is_member()
+        values = -_scores(data, AttackType.THRESHOLD_ATTACK)[1]
+    is_member = data.is_member()
     found = []
-    for spec, part in slices_of(attack_input, slicing_spec or SlicingSpec()):
+    for spec, part in slices_of(data, slicing_spec or SlicingSpec()):
         train, test = values[part.rows & is_member], values[part.rows & ~is_member]
         if min(train.size, test.size):
             found.append(probabilities_of(spec, train, test))
@@ -182,26 +178,41 @@ class _Planned(NamedTuple):
     wanted: AttackType
 
 
-def _checked(attack_types: AttackType | Iterable[AttackType]) -> list[AttackType]:
-    types = [attack_types] if isinstance(attack_types, AttackType) else list(attack_types)
-    for wanted in types:
-        if not isinstance(wanted, AttackType):
-            raise TypeError(f"{wanted!r} is no attack type; give members of AttackType.")
-    return types
+def _opened(attack_input: AttackInputData, slicing_spec: SlicingSpec | None) -> AttackInputData:
+    """A snapshot of the input, checked, as is the type of the specification."""
+    check_type("attack_input", attack_input, AttackInputData)
+    check_type("slicing_spec", slicing_spec, SlicingSpec, optional=True)
+    data = attack_input.snapshot()
+    data.validate()
+    return data
+
+
+class _Part(NamedTuple):
+    """The rows of a slice, members first, and how many are on each side."""
+
+    name: str
+    rows: NDArray[np.intp]
+    size: DataSize
+
+    @property
+    def is_member(self) -> NDArray[np.bool_]:
+        """bool[n] of these rows."""
+        return np.arange(len(self.rows)) < self.size.ntrain
 
 
 def _planned(
-    slices: list[tuple[SingleSliceSpec, Slice]], is_member: NDArray[np.bool_], types: list[AttackType], least: int
-) -> tuple[list[_Planned], list[str]]:
+    slices: list[tuple[SingleSliceSpec, Slice]], members: int, types: list[AttackType], least: int
+) -> tuple[list[tuple[SingleSliceSpec, _Part, AttackType]], list[str]]:
     """What will be judged, and what will not because too few records belong to it."""
     planned, skipped = [], []
     for spec, part in slices:
-        members = int(np.count_nonzero(part.rows & is_member))
-        size = DataSize(members, int(np.count_nonzero(part.rows)) - members)
+        rows = np.flatnonzero(part.rows)
+        train = int(np.searchsorted(rows, members))
+        size = DataSize(train, len(rows) - train)
         for wanted in types:
             needed = max(least, _LEAST_TO_LEARN if wanted.is_trained_attack else 1)
             if min(size) >= needed:
-                planned.append(_Planned(spec, part, size, wanted))
+                planned.append((spec, _Part(part.name, rows, size), wanted))
             else:
                 there = f"{size.ntrain} training and {size.ntest} test examples"
                 skipped.append(f"{wanted} on slice {spec}: {there}, {needed} of each needed")
@@ -219,18 +230,18 @@ def _scores(data: AttackInputData, wanted: AttackType) -> tuple[str, NDArray[np.
 
 
 def _threshold(
-    name: str, values: NDArray[np.float64], part: Slice, is_member: NDArray[np.bool_], seed: int, level: float
+    name: str, values: NDArray[np.float64], part: _Part, seed: int, level: float
 ) -> tuple[LeakageReport, NDArray[np.float64]]:
     """The report, and the signal float[n] of the slice's records."""
     judged = values[part.rows]
-    return LeakageReport.from_scores(judged, is_member[part.rows], name, seed, slice=part.name, level=level), judged
+    return LeakageReport.from_scores(judged, part.is_member, name, seed, slice=part.name, level=level), judged
 
 
 def _trained(
-    features: Signals, part: Slice, is_member: NDArray[np.bool_], wanted: AttackType, seed: int, level: float
+    features: Signals, part: _Part, wanted: AttackType, seed: int, level: float
 ) -> tuple[LeakageReport, NDArray[np.float64]]:
     """The report, and the ranks float[n] of the slice's records among those that the same classifier scored."""
-    attack, truth = Trained(_CLASSIFIERS[wanted]), is_member[part.rows]
+    attack, truth = Trained(_CLASSIFIERS[wanted]), part.is_member
     scored = cross_fitted(attack, features.of(part.rows), truth, seed)
     report = LeakageReport.from_scores(
         scored.values, truth, attack.name, seed, slice=part.name, level=level, folds=scored.fold

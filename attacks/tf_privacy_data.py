@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .array_answers import Answers
-from .array_signals import known, losses_of, scaled_logit, signals_from_arrays
+from .array_signals import known, label_signals, signals_of
 from .attack import Signals
 from .tf_privacy_loss import LossFunction, called_loss, named_loss
+from .tf_privacy_sides import joined_sides, read_side
 
 
 @dataclass(eq=False)
@@ -73,12 +74,16 @@ class AttackInputData:
         """The largest class number plus 1; the number of columns of 0/1 rows.
 
         Raises:
-          ValueError: without labels.
+          ValueError: without labels, or of targets.
         """
         labels = self._both("labels")
         if labels is None:
             raise ValueError("the number of classes is unknown without labels; give labels_train and labels_test.")
-        return int(labels.max()) + 1 if labels.ndim == 1 else labels.shape[1]
+        if labels.ndim > 1:
+            return int(labels.shape[1])
+        if not (labels == np.rint(labels)).all():  # NaN included
+            raise ValueError("the number of classes is unknown, as labels are no whole numbers; give class numbers.")
+        return int(labels.max()) + 1
 
     @property
     def logits_or_probs_train(self) -> ArrayLike | None:
@@ -168,21 +173,21 @@ class AttackInputData:
                     f"loss has shape {given.shape}; give one number a record, or say multilabel_data=True to sum them."
                 )
             return values[:, 0] if values.shape[1] == 1 else values
-        function = named_loss(self.loss_function)
+        function, weights = named_loss(self.loss_function), self._weights()
         if self._both("labels") is None or self._outputs() is None:
             return None
         if callable(function):
             sides = [(self.labels_train, self.logits_or_probs_train, self.sample_weight_train)]
             sides.append((self.labels_test, self.logits_or_probs_test, self.sample_weight_test))
             return called_loss(function, sides, self.is_multilabel_data())
-        losses, weights = losses_of(self.answers()), self._weights()
-        if losses is None or weights is None:
+        losses = -self._label_signals()["loss"]
+        if weights is None:
             return losses
         return losses * (weights if losses.ndim == 1 else weights[:, None])
 
     def _compute_signals(self) -> Signals:
         self._sizes()
-        self._check_weights()
+        self._weights()
         if all(self._both(name) is None for name in ("logits", "probs", "loss", "entropy")):
             raise ValueError("no outputs are given; give logits, probs, loss or entropy of both sides.")
         if self.loss_function_using_logits is not None:
@@ -195,14 +200,12 @@ class AttackInputData:
         losses = self.losses()
         if losses is None and not readable:
             raise ValueError("loss_function compares answers with labels; give labels_train and labels_test.")
-        return signals_from_arrays(
-            self._both("labels") if readable else None,
-            logits=self._both("logits") if readable else None,
-            probs=self._both("probs") if readable else None,
-            loss=losses,
-            entropy=self._both("entropy"),
-            multi_label=self._says_multi_label(),
-        )
+        answers, found = (self.answers(), self._label_signals()) if readable else (Answers("unknown", None, None), {})
+        return signals_of(answers, found, loss=losses, entropy=self._both("entropy"))
+
+    def _label_signals(self) -> dict[str, NDArray[np.float64]]:
+        """Float[n] by name, or [n, labels] of a multi-label model."""
+        return self._once("label signals", lambda: label_signals(self.answers()))
 
     def entropy_signal(self) -> tuple[str, NDArray[np.float64]]:
         """Which entropy the entropy attack reads, and its signal float[n] of both sides, higher = surer.
@@ -221,8 +224,16 @@ class AttackInputData:
         signals = self.signals()
         columns = {name: signals[name] for name in ("loss", "scaled_logit", "entropy", "correct") if name in signals}
         if self._outputs() is not None and self._are_classes() and named_loss(self.loss_function) != "squared":
-            columns |= _numbered("sorted", _sorted_logits(self.answers()))
+            columns |= _numbered("sorted", self._sorted_logits())
         return Signals(columns | self._extra_columns())
+
+    def _sorted_logits(self) -> NDArray[np.float64]:
+        """float[n, k], largest first: of classes their logits, of independent labels the log-odds that each is right."""
+        answers, found = self.answers(), self._label_signals()
+        values = found["scaled_logit"] if answers.kind == "multi_label" and "scaled_logit" in found else answers.logits
+        if values is None:
+            raise ValueError("there are no answers to sort.")
+        return -np.sort(-values.reshape(len(values), -1), axis=1)
 
     def _extra_columns(self) -> dict[str, NDArray[np.float64]]:
         extra = self._both("extra_features")
@@ -230,32 +241,22 @@ class AttackInputData:
 
     def _both(self, name: str) -> NDArray[Any] | None:
         """Members and non-members in one array [n, ...], a single column as [n]; None where not given."""
-        sides = []
-        for side in ("train", "test"):
-            given = getattr(self, f"{name}_{side}")
-            array = None if given is None else np.asarray(given)
-            sides.append(array[:, 0] if array is not None and array.ndim == 2 and array.shape[1] == 1 else array)
-        train, test = sides
-        if train is None and test is None:
-            return None
-        if train is None or test is None:
-            here, there = ("test", "train") if train is None else ("train", "test")
-            raise ValueError(f"{name}_{here} is given but {name}_{there} is not; give both or neither.")
-        if train.ndim == 0 or train.shape[1:] != test.shape[1:]:
-            raise ValueError(
-                f"{name}_train has shape {train.shape} and {name}_test {test.shape}; give one row a record, of equal width."
-            )
-        return np.concatenate([train, test])
+        return self._once(name, lambda: joined_sides(name, *(self._side(name, side) for side in ("train", "test"))))
+
+    def _side(self, name: str, side: str) -> NDArray[Any] | None:
+        given = getattr(self, f"{name}_{side}")
+        return None if given is None else self._once(f"{name}_{side}", lambda: read_side(given, name, side))
 
     def _sizes(self) -> tuple[int, int]:
-        found = []
-        for side in ("train", "test"):
-            given = {spec.name: getattr(self, spec.name) for spec in fields(self) if spec.name.endswith(f"_{side}")}
-            lengths = {name: len(np.atleast_1d(array)) for name, array in given.items() if array is not None}
-            if len(set(lengths.values())) > 1:
-                raise ValueError(f"the {side} side has arrays of different lengths: {lengths}; give one row a record.")
-            found.append(next(iter(lengths.values()), 0))
-        return found[0], found[1]
+        return self._once("sizes", lambda: (self._records("train"), self._records("test")))
+
+    def _records(self, side: str) -> int:
+        names = [spec.name.removesuffix("_train") for spec in fields(self) if spec.name.endswith("_train")]
+        read = {f"{name}_{side}": self._side(name, side) for name in names}
+        lengths = {name: len(array) for name, array in read.items() if array is not None}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the {side} side has arrays of different lengths: {lengths}; give one row a record.")
+        return next(iter(lengths.values()), 0)
 
     def _outputs(self) -> NDArray[Any] | None:
         return self._both("logits" if self.logits_train is not None else "probs")
@@ -266,6 +267,9 @@ class AttackInputData:
         Raises:
           ValueError: if they cannot be read.
         """
+        return self._once("answers", self._read_answers)
+
+    def _read_answers(self) -> Answers:
         loss_function = named_loss(self.loss_function)
         if loss_function != "squared" and not self._are_classes():
             return Answers("unknown", None, None)
@@ -292,13 +296,10 @@ class AttackInputData:
         return bool(labels.min() >= 0 and labels.max() <= highest) and labels.shape[1:] in ((), (width,))
 
     def _weights(self) -> NDArray[np.float64] | None:
-        weights = self._both("sample_weight")
-        return None if weights is None else weights.astype(np.float64)
-
-    def _check_weights(self) -> None:
-        weights = self._weights()
-        if weights is None:
-            return
+        given = self._both("sample_weight")
+        if given is None:
+            return None
+        weights = given.astype(np.float64)
         if weights.ndim != 1:
             raise ValueError(f"sample_weight has shape {weights.shape}; give one weight a record.")
         bad = ~(weights >= 0) | np.isinf(weights)
@@ -306,16 +307,7 @@ class AttackInputData:
             raise ValueError(
                 f"sample_weight is negative, NaN or infinite for {int(bad.sum())} records; give finite weights of 0 or more."
             )
-
-
-def _sorted_logits(answers: Answers) -> NDArray[np.float64]:
-    """float[n, k], largest first: of classes their logits, of independent labels the log-odds that each is right."""
-    if answers.logits is None:
-        raise ValueError("there are no answers to sort.")
-    values = answers.logits if answers.logits.ndim == 2 else answers.logits[:, None]
-    if answers.kind == "multi_label" and answers.labels is not None:
-        values = scaled_logit(answers.class_logits(), answers.labels)
-    return -np.sort(-values, axis=1)
+        return weights
 
 
 def _numbered(name: str, columns: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import plain_fields as plain
 from . import roc
-from .estimate import Estimate
-from .low_fpr import FPRS
-from .report import LeakageReport, low_fpr_name
-from .tf_privacy_results import (
-    AttackResults,
-    AttackResultsCollection,
-    AttackType,
-    DataSize,
-    PrivacyReportMetadata,
-    SingleAttackResult,
-)
+from .report import LeakageReport
+from .tf_privacy_results import AttackResults, AttackResultsCollection, PrivacyReportMetadata
 from .tf_privacy_roc import RocCurve
+from .tf_privacy_single import AttackType, DataSize, SingleAttackResult
 from .tf_privacy_slices import CustomGroup, SingleSliceSpec, SlicingFeature
 
 SCHEMA_VERSION = 1
+_NON_FINITE = ("NaN", "Infinity", "-Infinity")
 _LIST = "attack_results.json"
 _ARRAYS = ("membership_scores_train", "membership_scores_test", "train_indices", "test_indices")
 
@@ -42,14 +37,14 @@ def save_results(results: AttackResults, path: str | os.PathLike[str]) -> None:
             parts |= {name: np.asarray(getattr(result.roc_curve, name)) for name in ("thresholds", "tpr", "fpr")}
         arrays |= {f"{index}/{name}": array for name, array in parts.items() if array is not None}
         described.append(_described(result))
-    metadata = results.privacy_report_metadata
+    known = results.privacy_report_metadata
     header = {
         "schema_version": SCHEMA_VERSION,
         "results": described,
-        "metadata": None if metadata is None else {name: _plain(value) for name, value in asdict(metadata).items()},
+        "metadata": None if known is None else {spec.name: _plain(getattr(known, spec.name)) for spec in fields(known)},
         "skipped": list(results.skipped),
     }
-    text = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    text = np.frombuffer(json.dumps(header, allow_nan=False).encode(), np.uint8)
     _write(Path(path), lambda file: np.savez_compressed(file, header=text, **arrays))
 
 
@@ -61,18 +56,18 @@ def load_results(path: str | os.PathLike[str]) -> AttackResults:
     """
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            header = json.loads(archive["header"].tobytes())
+            header = plain.mapping(plain.parsed(archive["header"].tobytes(), "the header"), "header")
             arrays = {name: archive[name] for name in archive.files if name != "header"}
-        _check_version(header, path)
+        plain.schema_version(header, SCHEMA_VERSION, "file")
         results = [_result(found, arrays, index) for index, found in enumerate(header["results"])]
-        metadata = None if header["metadata"] is None else PrivacyReportMetadata(**header["metadata"])
-        return AttackResults(results, metadata, tuple(header["skipped"]))
+        metadata = None if header["metadata"] is None else _metadata(header["metadata"])
+        return AttackResults(results, metadata, plain.field(header, "skipped", plain.texts, "file"))
     except OSError:
         raise
     except Exception as reason:
         raise ValueError(
-            f"{os.fspath(path)} holds no attack results of this package ({reason}); pickles of TensorFlow Privacy are not "
-            "read, run the attacks again."
+            f"{os.fspath(path)} holds no attack results of this package ({str(reason).rstrip('.')}); pickles of TensorFlow "
+            "Privacy are not read, run the attacks again."
         ) from None
 
 
@@ -94,29 +89,25 @@ def load_collection(folder: str | os.PathLike[str]) -> AttackResultsCollection:
       ValueError: if there is no list of them, or one of them cannot be read.
     """
     try:
-        listed = json.loads((Path(folder) / _LIST).read_bytes())
+        listed = plain.mapping(plain.parsed((Path(folder) / _LIST).read_bytes(), _LIST), "list of files")
+        plain.schema_version(listed, SCHEMA_VERSION, "list of files")
+        names = plain.field(listed, "files", plain.texts, "list of files")
     except (FileNotFoundError, ValueError) as reason:
-        raise ValueError(f"{os.fspath(folder)} holds no collection of attack results ({reason}).") from None
-    _check_version(listed, folder)
-    return AttackResultsCollection([load_results(Path(folder) / Path(name).name) for name in listed["files"]])
+        raise ValueError(
+            f"{os.fspath(folder)} holds no collection of attack results ({str(reason).rstrip('.')}); give the folder that a "
+            "collection was saved to."
+        ) from None
+    return AttackResultsCollection([load_results(Path(folder) / Path(name).name) for name in names])
 
 
 def _write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    unfinished = path.with_name(f"{uuid.uuid4().hex}.unfinished")  # the name itself may be as long as names can be
     try:
         with unfinished.open("wb") as file:
             write(file)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _check_version(header: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    version = header.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise ValueError(
-            f"{os.fspath(path)} is of schema version {version}; this package reads version {SCHEMA_VERSION}."
-        )
 
 
 def _described(result: SingleAttackResult) -> dict[str, Any]:
@@ -128,7 +119,7 @@ def _described(result: SingleAttackResult) -> dict[str, Any]:
         "data_size": list(result.data_size),
         "attack_type": result.attack_type.value,
         "test_train_ratio": float(result.roc_curve.test_train_ratio),
-        "report": None if result.report is None else {**result.report.to_dict(), "folds": result.report.folds},
+        "report": None if result.report is None else result.report.to_dict(),
     }
 
 
@@ -144,7 +135,7 @@ def _result(found: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], index:
         curve = RocCurve(**points, test_train_ratio=found["test_train_ratio"])
     else:
         counts = roc.RocCurve.from_scores(np.concatenate([train, test]), np.arange(len(train) + len(test)) < len(train))
-        curve = RocCurve.of(_report(found["report"], counts))
+        curve = RocCurve.of(replace(LeakageReport.from_dict(found["report"]), roc=counts))
     return SingleAttackResult(
         SingleSliceSpec(feature, value),
         DataSize(*found["data_size"]),
@@ -154,26 +145,13 @@ def _result(found: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], index:
     )
 
 
-def _report(plain: Mapping[str, Any], curve: roc.RocCurve) -> LeakageReport:
-    """The report that was described, with its curve."""
-    read: dict[str, Any] = {spec.name: plain[spec.name] for spec in fields(LeakageReport) if spec.name in plain}
-    for name, value in read.items():
-        if isinstance(value, list):
-            read[name] = tuple(value)
-        elif isinstance(value, dict) and "value" in value:
-            read[name] = _estimate(value)
-    low_fpr = {fpr: _estimate(plain[low_fpr_name(fpr)]) for fpr in FPRS}
-    return LeakageReport(**read, tpr_at_fpr=low_fpr, roc=curve)
-
-
-def _estimate(plain: Mapping[str, float] | None) -> Estimate | None:
-    if plain is None:
-        return None
-    own = {name: plain.get(name) for name in ("value", "low", "high", "level", "null_level")}
-    details = {name: number for name, number in plain.items() if name not in own}
-    return Estimate(**own, details=details)  # type: ignore[arg-type]
-
-
 def _plain(value: Any) -> Any:
-    """A NumPy scalar as the Python number it is."""
-    return value.item() if isinstance(value, np.generic) else value
+    """A number, a flag or a string as JSON holds it; None as it is, whatever else by its name."""
+    found = plain.of(value.item() if hasattr(value, "item") and np.ndim(value) == 0 else value)
+    return found if found is None or isinstance(found, (bool, int, float, str)) else str(found)
+
+
+def _metadata(held: Mapping[str, Any]) -> PrivacyReportMetadata:
+    """The metadata whose fields these are; names of numbers that are not finite stand for these."""
+    numbers = {name: value for name, value in held.items() if name != "model_variant_label" and value in _NON_FINITE}
+    return PrivacyReportMetadata(**{**held, **{name: plain.number(value) for name, value in numbers.items()}})

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .array_answers import as_numbers
 from .array_signals import known
 
 
@@ -51,8 +52,8 @@ def called_loss(
     found = []
     for labels, answers, weights in sides:
         weighs = _takes_weights(function)
-        values = np.asarray(function(labels, answers, weights) if weighs else function(labels, answers), np.float64)
-        records = len(np.asarray(labels))
+        returned = function(labels, answers, weights) if weighs else function(labels, answers)
+        values, records = as_numbers(returned, "loss_function's result"), len(np.asarray(labels))
         if values.ndim not in (1, 2) or len(values) != records:
             raise ValueError(
                 f"loss_function returned shape {values.shape} for {records} records; give one that returns one number a "

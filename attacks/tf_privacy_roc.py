@@ -42,10 +42,10 @@ class RocCurve:
         """The area under the curve; of a trained attack the mean of its halves' areas."""
         if self.report is not None and self.report.auc is not None:
             return self.report.auc
-        steps = np.diff(self.fpr)
+        steps, tpr = np.diff(self.fpr), np.asarray(self.tpr)
         if (steps > 0).any() and (steps < 0).any():
             raise ValueError("fpr goes up and down; give the points of the curve in order.")
-        return Estimate(abs(float(np.sum(steps * (self.tpr[1:] + self.tpr[:-1]) / 2))))
+        return Estimate(abs(float(np.sum(steps * (tpr[1:] + tpr[:-1]) / 2))))
 
     def get_attacker_advantage(self) -> Estimate:
         """The largest |TPR − FPR| over all thresholds, with what a leak-free attack does not exceed."""
@@ -61,13 +61,17 @@ class RocCurve:
           prior: share of members; `ntrain / (ntrain + ntest)` is what TensorFlow Privacy takes.
         Raises:
           TypeError: if one of them is not stated.
-          ValueError: see `ppv`.
+          ValueError: on a prior outside (0, 1), a NaN threshold, or one that accuses nobody.
         """
         if threshold is None or prior is None:
             raise TypeError(
                 "get_ppv needs a threshold and a prior that were stated beforehand; the largest value over all thresholds, "
                 "which is 1 in half of all runs on noise, is get_max_ppv_over_thresholds()."
             )
+        if not 0 < prior < 1:
+            raise ValueError(f"prior is {prior!r}; give the share of members the attacker expects, between 0 and 1.")
+        if np.isnan(threshold):
+            raise ValueError("threshold is NaN; give the score from which on records are accused.")
         if self.report is not None and self.report.roc is not None:
             found = ppv(self.report.roc, threshold, prior, self.get_auc().level)
             # Two halves that were fitted to each other are no independent trials: no interval.

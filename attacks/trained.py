@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .attack import AttackContext, check_name
 from .membership_classifier import MembershipClassifier, check_classifier, columns_of
+from .random_state import own_random_state
 
 _FEATURES = ("loss", "scaled_logit", "margin", "entropy", "modified_entropy", "correct", "top_1", "top_2", "top_3")
 _NEEDED = 10  # records of each side to learn from
@@ -93,7 +94,9 @@ class Trained:
         rng = np.random.default_rng([context.seed, 0x7BA1])
         chosen = _balanced(known.is_member, self._most(), rng)
         rows, truth = columns_of(known.signals, features)[chosen], known.is_member[chosen]
-        return MembershipClassifier.fitted(self._made(len(rows), context.seed), features, rows, truth, context.seed)
+        with own_random_state(context.seed):  # what scikit-learn imports may draw from it
+            classifier = self._made(len(rows), context.seed)
+        return MembershipClassifier.fitted(classifier, features, rows, truth, context.seed)
 
     def _most(self) -> int | None:
         named = self.classifier if isinstance(self.classifier, str) else ""

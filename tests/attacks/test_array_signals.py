@@ -82,6 +82,20 @@ def test_phi_of_probabilities_sums_the_others_and_so_does_not_saturate():
     np.testing.assert_allclose(found, -np.log(4e-30), rtol=1e-6)
 
 
+def test_object_arrays_are_read_as_the_numbers_in_them():
+    logits, labels = RNG.normal(size=(40, 3)), RNG.integers(0, 3, 40)
+    expected = signals_from_arrays(labels, logits=logits)
+    found = signals_from_arrays(labels.astype(object), logits=logits.astype(object))
+    assert all(np.array_equal(found[name], expected[name]) for name in SIGNAL_NAMES)
+
+
+def test_a_common_shift_of_logits_costs_no_digits():
+    """Signals see differences of logits alone; these are exact multiples of 1/8."""
+    logits, labels = RNG.integers(-80, 80, (200, 5)) / 8, RNG.integers(0, 5, 200)
+    near, far = (signals_from_arrays(labels, logits=logits + shift) for shift in (0, 2.0**40))
+    assert all(np.array_equal(near[name], far[name]) for name in SIGNAL_NAMES)
+
+
 def test_labels_of_every_shape_mean_the_same():
     logits, labels = RNG.normal(size=(40, 3)), RNG.integers(0, 3, 40)
     expected = signals_from_arrays(labels, logits=logits)
@@ -163,7 +177,10 @@ REFUSED = {
     "binary label": ({"labels": [0, 2], "logits": np.zeros(2)}, "from 0 to 1"),
     "fraction": ({"labels": [0, 0.5], "logits": np.zeros((2, 3))}, "labels hold 0.5"),
     "nan labels": ({"labels": [0, np.nan], "logits": np.zeros((2, 3))}, "labels are NaN"),
-    "words": ({"labels": ["a"], "logits": np.zeros((1, 3))}, "labels have dtype"),
+    "words": ({"labels": ["a"], "logits": np.zeros((1, 3))}, "labels has dtype"),
+    "texts": ({"labels": None, "loss": ["1"]}, "loss has dtype <U1; give numbers"),
+    "objects": ({"labels": None, "loss": [object()]}, "loss holds objects that are no numbers"),
+    "rows": ({"labels": [0, 1], "logits": [[1, 2], [1]]}, "logits has rows of different lengths"),
     "label columns": ({"labels": np.eye(2), "logits": np.zeros((2, 3))}, "one 0/1 label a column"),
     "soft labels": ({"labels": [[2, 0, 0]], "logits": np.zeros((1, 3))}, "values other than 0 and 1"),
     "not one-hot": ({"labels": [[1, 1]], "logits": np.zeros((1, 2)), "multi_label": False}, "several 1s"),

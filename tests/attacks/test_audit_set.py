@@ -362,3 +362,12 @@ def test_records_of_few_distinct_values_have_hashes_of_their_own(records):
 
     distinct = len(np.unique(records.reshape(len(records), -1), axis=0))
     assert len(np.unique(record_hashes((records,)))) == distinct
+
+
+@pytest.mark.parametrize(("times", "noted"), [(1, False), (2, True)])
+def test_members_that_stand_several_times_are_noted(times, noted):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 3)), rng.integers(0, 2, 60)
+    members = np.tile(x[:30], (times, 1)), np.tile(y[:30], times)
+    found = AuditSet(members, (rng.normal(size=(60, 3)), y))
+    assert noted == any("equal another of them" in note for note in found.notes)

@@ -364,3 +364,20 @@ def test_separated_sides_tell_one_bit_and_equal_scores_none():
     assert mutual_information(curve(rng.normal(50, 1, 5_000), rng.normal(size=5_000))) == pytest.approx(1, abs=0.005)
     constant = mutual_information(curve(np.ones(50), np.ones(50)))
     assert (float(constant), constant.null_level) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("members", "nonmembers"), [(100, 100), (40, 400), (1_000, 1_000)])
+def test_null_levels_far_out_are_those_of_many_relabellings(members, nonmembers):
+    rng = np.random.default_rng(16)
+    scores = rng.normal(size=members + nonmembers)
+    found = mutual_information(curve(scores[:members], scores[members:]), level=0.999)
+    drawn = []
+    for _ in range(3_000):
+        dealt = rng.permutation(scores)
+        drawn.append(mutual_information(curve(dealt[:members], dealt[members:])).details)
+    for name, level in (
+        ("plug_in", found.details["plug_in"] - found + found.null_level),
+        ("total_variation", found.details["total_variation_null_level"]),
+    ):
+        assert np.mean([details[name] > level for details in drawn]) < 0.004
+        assert np.quantile([details[name] for details in drawn], 0.98) < level

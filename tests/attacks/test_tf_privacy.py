@@ -3,12 +3,16 @@
 Expected values come from naive peers below (loops over pairs, thresholds and classes in extended precision) or from hand.
 """
 
+import datetime
 import json
 import pickle
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from privacy_callbacks.attacks import tf_privacy as mia
@@ -31,6 +35,7 @@ from privacy_callbacks.attacks.tf_privacy import (
 
 TRAINED = [one for one in AttackType if one.is_trained_attack]
 THRESHOLDS = [AttackType.THRESHOLD_ATTACK, AttackType.THRESHOLD_ENTROPY_ATTACK]
+LOSSES = {"loss_train": [1.0, 2.0], "loss_test": [3.0, 4.0]}
 
 
 def naive_loss(logits, label):
@@ -312,8 +317,11 @@ def test_tied_losses_are_in_one_percentile_slice_only():
 
 @pytest.mark.parametrize(
     ("by_class", "classes"),
-    [(False, []), (True, [0, 1, 2, 3]), (0, [0]), (3, [3]), (np.int64(2), [2]), ((1, 3), [1, 3])],
-)
+    [
+        (False, []), (True, [0, 1, 2, 3]), (np.True_, [0, 1, 2, 3]), (0, [0]), (3, [3]), (np.int64(2), [2]),
+        (np.array(2), [2]), ((1, 3), [1, 3]), (np.array([3, 1]), [3, 1]), ([1, 1], [1]),
+    ],
+)  # fmt: skip
 def test_classes_are_all_one_or_some(by_class, classes):
     found = mia.run_attacks(AttackInputData(**outputs()), SlicingSpec(entire_dataset=False, by_class=by_class))
     assert [result.slice_spec.value for result in found.single_attack_results] == classes
@@ -340,6 +348,52 @@ def test_custom_slices_have_names_and_need_both_sides():
     assert found[1].report.slice == "two"
 
 
+def groups_of(train, test, names=None):
+    """The groups of one custom column of three records a side, and their rows."""
+    spec = SlicingSpec(
+        entire_dataset=False,
+        all_custom_train_indices=[train],
+        all_custom_test_indices=[test],
+        custom_slices_names=names,
+    )
+    data = AttackInputData(loss_train=[1.0, 2.0, 3.0], loss_test=[1.0, 2.0, 3.0])
+    found = mia.run_attacks(data, spec, return_slice_indices=True).single_attack_results
+    return {r.slice_spec.value.group: (list(r.train_indices), list(r.test_indices)) for r in found}
+
+
+NEW_YEAR = datetime.date(2020, 1, 1)
+CUSTOM = {
+    "strings": (["a", "b", "a"], ["b", "c", "b"], {"b": ([1], [0, 2])}),
+    "pandas strings": (pd.Series(["a", "b", "a"]), pd.Series(["b", "c", "b"]), {"b": ([1], [0, 2])}),
+    "categories": (pd.Series(["a", "b", "a"], dtype="category"), np.array(["b", "c", "b"]), {"b": ([1], [0, 2])}),
+    "object numbers": (np.array([1, 2, 1], object), np.array([2, 3, 2], object), {2: ([1], [0, 2])}),
+    "numbers and strings": (np.array([1, "b", 1], object), [1, 3, 2], {1: ([0, 2], [0])}),
+    "large numbers": ([2**70, 1, 2], [2**70, 3, 4], {2**70: ([0], [0])}),
+    "a column": ([[1], [2], [1]], [[2], [3], [2]], {2: ([1], [0, 2])}),
+    "dates": (np.array([NEW_YEAR, 0, 1], object), [NEW_YEAR, 5, 6], {"2020-01-01": ([0], [0])}),
+    "bytes": ([b"a", b"b", b"a"], [b"b", b"c", b"b"], {"b'b'": ([1], [0, 2])}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CUSTOM)
+def test_custom_groups_are_numbers_or_strings_of_any_kind(case):
+    train, test, expected = CUSTOM[case]
+    found = groups_of(train, test)
+    assert found == expected
+    assert [type(group) for group in found] == [type(group) for group in expected]
+
+
+def test_groups_named_by_objects_find_their_names():
+    spec = SlicingSpec(
+        entire_dataset=False,
+        all_custom_train_indices=iter([[NEW_YEAR, NEW_YEAR]]),  # read once, kept for the next run
+        all_custom_test_indices=iter([[NEW_YEAR, NEW_YEAR]]),
+        custom_slices_names={NEW_YEAR: "the first"},
+    )
+    for _ in range(2):
+        assert only(mia.run_attacks(AttackInputData(**LOSSES), spec)).slice_spec.value.name == "the first"
+
+
 def test_a_slice_too_small_is_left_out_and_named():
     given = outputs(40, 40)
     types = [AttackType.THRESHOLD_ATTACK, AttackType.LOGISTIC_REGRESSION]
@@ -353,9 +407,8 @@ def test_a_slice_too_small_is_left_out_and_named():
 
 
 def test_a_slice_with_too_few_distinct_records_to_learn_from_is_left_out_and_named():
-    """Thirteen of twenty non-members are one record: they share a half, and the other has seven at most."""
-    rng = np.random.default_rng(0)
-    data = AttackInputData(loss_train=rng.random(60), loss_test=np.append(np.full(13, 5.0), rng.random(7)))
+    """Twenty non-members are three records, eight, eight and four times: halves have four or eight of them at least once."""
+    data = AttackInputData(loss_train=np.random.default_rng(0).random(60), loss_test=np.repeat([5.0, 6, 7], [8, 8, 4]))
     types = [AttackType.THRESHOLD_ATTACK, AttackType.K_NEAREST_NEIGHBORS]
     found = mia.run_attacks(data, attack_types=types)
     assert [result.attack_type for result in found.single_attack_results] == types[:1]
@@ -416,6 +469,39 @@ def test_features_are_the_signals_and_the_sorted_logits():
     np.testing.assert_array_equal(np.stack([columns[f"sorted_{i}"][:, 0] for i in range(4)], 1), -np.sort(-joined))
 
 
+def test_object_arrays_of_numbers_are_the_numbers():
+    given = outputs()
+    objects = {name: value.astype(object) for name, value in given.items()}
+    spec = SlicingSpec(by_class=True, by_percentiles=True)
+    for one, other in zip(
+        mia.run_attacks(AttackInputData(**given), spec).single_attack_results,
+        mia.run_attacks(AttackInputData(**objects), spec).single_attack_results,
+        strict=True,
+    ):
+        assert (one.slice_spec, one.get_auc()) == (other.slice_spec, other.get_auc())
+
+
+def test_a_first_run_of_every_attack_leaves_the_global_random_states():
+    """In a process of its own: what scikit-learn imports for the first time draws from them, too."""
+    code = """
+import random
+import numpy as np
+random.seed(1)
+np.random.seed(1)
+before = random.getstate(), np.random.get_state()
+from privacy_callbacks.attacks import tf_privacy as mia
+rng = np.random.default_rng(0)
+sides = {f"{name}_{side}": rng.random(40) for name in ("loss", "entropy") for side in ("train", "test")}
+found = mia.run_attacks(mia.AttackInputData(**sides), attack_types=mia.AttackType)
+assert len(found.single_attack_results) == 6, found.skipped
+assert random.getstate() == before[0], "Python"
+for one, other in zip(np.random.get_state(), before[1]):
+    np.testing.assert_array_equal(one, other)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 # --- results ---
 
 
@@ -445,6 +531,11 @@ def test_the_ppv_needs_a_threshold_and_a_prior():
     assert by_hand.get_max_ppv_over_thresholds() == pytest.approx(2 / 3)  # TP / (TP + FP) = 2 / 3 of 3 accused
     with pytest.raises(ValueError, match="no record reaches"):
         by_hand.get_ppv(5, 0.1)
+    for curve in (result, by_hand):
+        with pytest.raises(ValueError, match="prior is 2; give the share of members"):
+            curve.get_ppv(-2, 2)
+        with pytest.raises(ValueError, match="threshold is NaN"):
+            curve.get_ppv(np.nan, 0.1)
 
 
 def test_the_largest_ppv_is_one_in_half_of_all_runs_on_noise():
@@ -629,6 +720,47 @@ def test_results_made_by_hand_come_back_too(tmp_path):
     assert found.privacy_report_metadata is None
 
 
+def test_groups_and_numbers_of_any_kind_can_be_saved(tmp_path):
+    spec = SlicingSpec(
+        all_custom_train_indices=[[NEW_YEAR, NEW_YEAR], [b"a", b"a"]], all_custom_test_indices=[[NEW_YEAR, 0], [b"a", b"b"]]
+    )  # fmt: skip
+    known = PrivacyReportMetadata(np.array(0.5), np.float32(0.25), np.inf, -np.inf, "NaN", np.int64(3))
+    results = mia.run_attacks(AttackInputData(**LOSSES), spec, privacy_report_metadata=known)
+    by_hand = hand_made([0, 0.5, 1], [0, 0.25, 1], SingleSliceSpec(SlicingFeature.CLASS, NEW_YEAR))
+    results.single_attack_results.append(by_hand)
+    results.save(tmp_path / "kept")
+    found = AttackResults.load(tmp_path / "kept")
+    assert found.privacy_report_metadata == PrivacyReportMetadata(0.5, 0.25, np.inf, -np.inf, "NaN", 3)
+    specs = [result.slice_spec for result in results.single_attack_results[:3]]
+    specs.append(SingleSliceSpec(SlicingFeature.CLASS, "2020-01-01"))
+    assert [result.slice_spec for result in found.single_attack_results] == specs
+
+
+def test_a_file_may_have_the_longest_name_that_there_is(tmp_path):
+    results = mia.run_attacks(AttackInputData(**LOSSES))
+    name = "n" * 255
+    results.save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    same(results, AttackResults.load(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "is no list of files"),
+        ("null", "is no list of files"),
+        ("{", "is no JSON"),
+        ('{"schema_version": 1}', "has no field 'files'"),
+        ('{"schema_version": 1, "files": [3]}', "should be a list of strings"),
+        ('{"schema_version": 2, "files": []}', "of schema version 2"),
+    ],
+)
+def test_a_damaged_list_of_a_collection_is_refused_in_one_sentence(tmp_path, text, said):
+    (tmp_path / "attack_results.json").write_text(text)
+    with pytest.raises(ValueError, match=f"holds no collection of attack results .*{said}"):
+        AttackResultsCollection.load(tmp_path)
+
+
 def test_pickles_other_files_and_other_versions_are_refused(tmp_path):
     class Trap:
         def __reduce__(self):
@@ -730,7 +862,6 @@ def test_probabilities_of_slices_and_entropies():
 
 # --- refusals ---
 
-LOSSES = {"loss_train": [1.0, 2.0], "loss_test": [3.0, 4.0]}
 REFUSED = {
     "no outputs": ({"labels_train": [0], "labels_test": [1]}, "no outputs are given"),
     "nothing": ({}, "no outputs are given"),
@@ -760,6 +891,23 @@ REFUSED = {
     "no probs": ({**outputs(), "loss_function_using_logits": False}, "probs are not given"),
     "no targets": ({"logits_train": [1.0], "logits_test": [1.0], "loss_function": "squared"}, "give labels_train"),
     "extra": ({**LOSSES, "extra_features_train": [np.nan, 1], "extra_features_test": [1, 1]}, "extra_features is NaN"),
+    **{
+        f"{name} of strings": (
+            {**LOSSES, f"{name}_train": ["1", "2"], f"{name}_test": ["1", "2"]}, f"{name}_train has dtype <U1; give"
+        )
+        for name in ("loss", "sample_weight", "extra_features", "entropy", "logits", "labels")
+    },
+    "objects": ({"loss_train": [object()], "loss_test": [1.0]}, "loss_train holds objects that are no numbers"),
+    "none": ({"loss_train": [1.0, None], "loss_test": [1.0]}, "loss is NaN in 1 places"),
+    "ragged": ({"logits_train": [[1, 2], [1]], "logits_test": [[1, 2]]}, "logits_train has rows of different lengths"),
+    "one number": ({"loss_train": 1.0, "loss_test": 2.0}, r"loss_train has shape \(\)"),
+    "no members": ({"loss_train": [], "loss_test": [1.0]}, "loss_train has 0 records; an attack is judged on"),
+    "no non-members": (
+        {"logits_train": np.zeros((1, 3)), "logits_test": np.zeros((0, 3)), "labels_train": [0], "labels_test": []},
+        "test has 0 records",
+    ),
+    "no columns": ({"loss_train": np.zeros((2, 0)), "loss_test": np.zeros((2, 0))}, r"loss has shape \(4, 0\)"),
+    "strings for a loss": ({**outputs(), "loss_function": lambda y, z: ["a"] * len(y)}, "loss_function's result has dtype"),
 }  # fmt: skip
 
 
@@ -781,7 +929,8 @@ UNFIT = {
     "no entropy": (LOSSES, {"attack_types": THRESHOLDS[1]}, "there is no entropy to read"),
     "classes": (LOSSES, {"slicing_spec": SlicingSpec(by_class=True)}, "give labels_train and labels_test"),
     "class": (LOSSES, {"slicing_spec": SlicingSpec(by_class=1)}, "needs class labels"),
-    "label": (ONE_LABEL, {"slicing_spec": SlicingSpec(by_class=4)}, "names class 4"),
+    "label": (ONE_LABEL, {"slicing_spec": SlicingSpec(by_class=4)}, "names class 4, but there are 4 classes"),
+    "class number": (outputs(), {"slicing_spec": SlicingSpec(by_class=[1, 9])}, "names class 9, but there are 4 classes"),
     "percentiles": (LOGITS_ALONE, {"slicing_spec": SlicingSpec(by_percentiles=True), "attack_types": THRESHOLDS[1]}, "losses"),
     "correctness": (LOSSES, {"slicing_spec": SlicingSpec(by_classification_correctness=True)}, "needs logits or probs"),
     "several labels": (ONE_LABEL, {"slicing_spec": SlicingSpec(by_classification_correctness=True)}, "of one class"),
@@ -797,7 +946,14 @@ UNFIT = {
         },
         "no name for group 1",
     ),
-    "few": (LOSSES, {"min_num_samples": 0}, "at least 1 record"),
+    "custom groups": (
+        LOSSES, {"slicing_spec": SlicingSpec(all_custom_train_indices=[["1", "2"]], all_custom_test_indices=[[1, 2]])},
+        r"all_custom_train_indices\[0\] and all_custom_test_indices\[0\] share no group",
+    ),
+    "few": (LOSSES, {"min_num_samples": 0}, "min_num_samples is 0; give a whole number from 1 up"),
+    "negative seed": (LOSSES, {"seed": -1}, "seed is -1; give a whole number from 0 to 4294967295"),
+    "large seed": (LOSSES, {"seed": 2**32}, "seed is 4294967296; give a whole number from 0"),
+    "no types": (LOSSES, {"attack_types": []}, "attack_types is empty"),
 }  # fmt: skip
 
 
@@ -808,14 +964,73 @@ def test_attacks_and_slices_that_lack_something_are_refused(case):
         mia.run_attacks(AttackInputData(**given), **asked)
 
 
-def test_what_is_no_attack_type_is_refused():
-    with pytest.raises(TypeError, match="'lr' is no attack type"):
-        mia.run_attacks(AttackInputData(**LOSSES), attack_types=["lr"])
+OF_ANOTHER_TYPE = {
+    "attack type": ({"attack_types": ["lr"]}, "'lr' is no attack type"),
+    "name of a type": ({"attack_types": "threshold"}, "attack_types is 'threshold'; give members of AttackType"),
+    "no types": ({"attack_types": None}, "attack_types is None; give members of AttackType"),
+    "count as text": ({"min_num_samples": "3"}, "min_num_samples is '3'; give a whole number from 1 up"),
+    "count and a half": ({"min_num_samples": 2.5}, "min_num_samples is 2.5; give a whole number"),
+    "no seed": ({"seed": None}, "seed is None; give a whole number from 0"),
+    "seed as a flag": ({"seed": True}, "seed is True; give a whole number"),
+    "specification": ({"slicing_spec": {"by_class": True}}, "slicing_spec is a dict; give an instance of SlicingSpec, or None"),
+    "metadata": ({"privacy_report_metadata": "model"}, "privacy_report_metadata is 'model'; give an instance of"),
+    "data": ({"attack_input": LOSSES}, "attack_input is a dict; give an instance of AttackInputData"),
+}  # fmt: skip
 
 
-def test_custom_indices_come_in_pairs():
-    with pytest.raises(ValueError, match="1 columns and all_custom_test_indices 0"):
-        SlicingSpec(all_custom_train_indices=[[1]])
+@pytest.mark.parametrize("case", OF_ANOTHER_TYPE)
+def test_arguments_of_another_type_are_refused_before_anything_is_computed(case, monkeypatch):
+    asked, said = OF_ANOTHER_TYPE[case]
+    monkeypatch.setattr(AttackInputData, "snapshot", lambda data: pytest.fail("computing"))
+    if case != "specification":  # whose check comes with that of the data
+        with pytest.raises(TypeError, match=said):
+            mia.run_attacks(**{"attack_input": AttackInputData(**LOSSES), **asked})
+    if case in ("specification", "data"):
+        with pytest.raises(TypeError, match=said):
+            mia.run_membership_probability_analysis(**{"attack_input": AttackInputData(**LOSSES), **asked})
+
+
+UNREADABLE_SPECS = {
+    "half a class": ({"by_class": [1.5]}, TypeError, r"by_class is \[1.5\]; give True, False, a class number"),
+    "float": ({"by_class": 1.0}, TypeError, "by_class is 1.0; give"),
+    "text": ({"by_class": "ab"}, TypeError, "by_class is 'ab'; give"),
+    "bytes": ({"by_class": b"ab"}, TypeError, "by_class is b'ab'; give"),
+    "none": ({"by_class": None}, TypeError, "by_class is None; give"),
+    "flags": ({"by_class": [True, False]}, TypeError, r"by_class is \[True, False\]; give"),
+    "no class": ({"by_class": []}, ValueError, r"by_class is \[\]; name at least one class"),
+    "negative class": ({"by_class": [0, -1]}, ValueError, r"by_class is \[0, -1\]; name at least one class, numbered from 0"),
+    "one side": ({"all_custom_train_indices": [[1]]}, ValueError, "1 columns and all_custom_test_indices 0"),
+    "flat": ({"all_custom_train_indices": [0, 1]}, ValueError, r"all_custom_train_indices\[0\] has shape \(\); give a list of"),
+    "flat array": ({"all_custom_test_indices": np.arange(3)}, ValueError, r"all_custom_test_indices\[0\] has shape \(\)"),
+    "text indices": ({"all_custom_train_indices": "abc"}, TypeError, "all_custom_train_indices is 'abc'; give a list"),
+    "a number": ({"all_custom_train_indices": 5}, TypeError, "all_custom_train_indices is 5; give a list"),
+    "ragged": ({"all_custom_train_indices": [[1, [2]]]}, ValueError, "has rows of different lengths; give one group a record"),
+    "missing": ({"all_custom_train_indices": [[1, None]]}, ValueError, r"\[0\] is missing \(NaN, None\) for 1 records"),
+    "not a number": ({"all_custom_train_indices": [[1, np.nan]]}, ValueError, r"is missing \(NaN, None\) for 1 records"),
+    "missing in pandas": (
+        {"all_custom_train_indices": [pd.Series(["a", None], dtype="string")]}, ValueError, "is missing .* for 1 records"
+    ),
+    "no time": ({"all_custom_train_indices": [np.array(["NaT"], "M8[D]")]}, ValueError, "is missing .* for 1 records"),
+    "list of names": ({"custom_slices_names": ["a"]}, TypeError, r"custom_slices_names is \['a'\]; give a dictionary"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNREADABLE_SPECS)
+def test_specifications_that_cannot_be_read_are_refused_in_one_sentence(case):
+    given, error, said = UNREADABLE_SPECS[case]
+    with pytest.raises(error, match=said):
+        SlicingSpec(**given)
+
+
+def test_the_number_of_classes_needs_class_numbers():
+    assert AttackInputData(labels_train=[0, 2], labels_test=[1, 1]).num_classes == 3
+    for labels, said in (
+        (None, "give labels_train"),
+        (["a"], "labels_train has dtype <U1"),
+        ([0.5], "no whole numbers"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            _ = AttackInputData(labels_train=labels, labels_test=labels).num_classes
 
 
 # --- whole scripts ---

@@ -1,6 +1,7 @@
 """Every attack, slices, records and pictures while `fit` runs."""
 
 import random
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -28,6 +29,7 @@ from privacy_callbacks.attacks import (
     membership_probabilities,
 )
 from privacy_callbacks.attacks.trajectory import loss_iqr
+from privacy_callbacks.null_check import null_check
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
 layers = keras.layers
@@ -437,3 +439,11 @@ def test_unshuffled_parts_of_the_rows_are_representative():
     grid = GridSearchCV(LogisticRegression(), {"C": [0.01, 1.0]}, cv=KFold(2))
     mia, _ = fitted([Trained(grid)], world())
     assert not mia.report.failed
+
+
+def test_the_check_of_the_untrained_model_divides_its_error_among_attacks():
+    scores, is_member = np.arange(80.0), np.arange(80) % 2 == 0
+    report = LeakageReport.from_scores(scores, is_member, folds=np.arange(80) // 2 % 2)
+    for p, alarms in ((0.0019, True), (0.0021, False), (1.0, False)):
+        five = [replace(report, p_value=1.0)] * 4 + [replace(report, p_value=p)]
+        assert (null_check(five) is not None) == alarms
