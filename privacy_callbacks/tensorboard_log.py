@@ -22,7 +22,7 @@ class TensorBoardLog:
 
     Args:
       log_dir: the directory that `keras.callbacks.TensorBoard` gets, too.
-      name: the prefix of the tags: `mia/auc`, `mia/auc_low`, …
+      name: the prefix of the tags: `mia/auc`, `mia/auc_low`, …; of slices `mia_slices/class_3/auc`, …
     Attributes:
       folder: where the runs lie.
     """
@@ -37,9 +37,9 @@ class TensorBoardLog:
         """Every metric of a report that was not refused, with its interval or null level; of a slice the AUC."""
         found, place = report.scalars(), self._name
         if report.slice != "entire":
-            # All metrics of all slices would be hundreds of charts.
+            # All metrics of all slices would be hundreds of charts; what remains has a group of its own.
             found = {name: value for name, value in found.items() if name.startswith(_OF_SLICES)}
-            place = f"{self._name}/slices/{self._tag_of(report.slice)}"
+            place = f"{self._name}_slices/{self._tag_of(report.slice)}"
         # Keras' own TensorBoard callback switches recording off between its epochs.
         with self._writer(report.attack).as_default(step), tf.summary.record_if(True):
             for metric, value in found.items():

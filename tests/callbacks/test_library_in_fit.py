@@ -214,8 +214,8 @@ def test_tensorboard_shows_the_auc_of_slices(tmp_path):
     fitted([Threshold()], world(), slices=["correct", "loss_percentile"], log_dir=tmp_path)
     run = EventAccumulator(str(tmp_path / "mia" / "loss"), size_guidance={"tensors": 0}).Reload()
     tags = {tag for tag in run.Tags()["tensors"] if "slices" in tag}
-    assert {"mia/slices/correct/auc", "mia/slices/loss_0-10/auc_low", "mia/slices/loss_90-100/auc_high"} <= tags
-    assert len(run.Tensors("mia/slices/correct/auc")) == 4
+    assert {"mia_slices/correct/auc", "mia_slices/loss_0-10/auc_low", "mia_slices/loss_90-100/auc_high"} <= tags
+    assert len(run.Tensors("mia_slices/correct/auc")) == 4
 
 
 @pytest.mark.parametrize(
