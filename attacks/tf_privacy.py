@@ -171,13 +171,6 @@ def run_membership_probability_analysis(
     return MembershipProbabilityResults(found)
 
 
-class _Planned(NamedTuple):
-    spec: SingleSliceSpec
-    part: Slice
-    size: DataSize
-    wanted: AttackType
-
-
 def _opened(attack_input: AttackInputData, slicing_spec: SlicingSpec | None) -> AttackInputData:
     """A snapshot of the input, checked, as is the type of the specification."""
     check_type("attack_input", attack_input, AttackInputData)

@@ -136,7 +136,6 @@ class Auditor:
         answers = self._answers()
         self._plan.slices(answers[()])
         self._first: _First | None = _First(fingerprint(model), answers, self._tried(answers, in_fit))
-        self._populations()
 
     @property
     def labels(self) -> NDArray[Any] | None:
@@ -213,8 +212,7 @@ class Auditor:
                 if wish.shadows and isinstance(shadows, Exception):
                     raise shadows
                 known = shadows[wish.queries] if wish.shadows and isinstance(shadows, Mapping) else None
-                context = AttackContext(populations.get(wish.queries) if wish.population else None, self._seed, known)
-                found = known_scores.get(name) or self._scored(attack, answers[wish.queries], context, course)
+                found = known_scores.get(name) or self._scored(attack, answers, populations, course, known)
                 told = () if known is None else (f"{known.num_models} shadow models.", *known.warnings)
                 whole, *parts = judged(
                     name,
@@ -248,9 +246,9 @@ class Auditor:
             if not wish.shadows:
                 continue
             answers = self._first.answers if self._first is not None else self._answers()
-            context = AttackContext(self._populations().get(wish.queries), self._seed, shadows[wish.queries])
+            course, known = [answers[()]["loss"][:, 0]], shadows[wish.queries]
             try:
-                found = self._scored(attack, answers[wish.queries], context, [answers[()]["loss"][:, 0]]).values
+                found = self._scored(attack, answers, self._populations(), course, known).values
             except ValueError as reason:
                 raise ValueError(f"attack {name!r} cannot work with these shadow models: {reason}") from reason
             if np.isnan(found).all():
@@ -279,12 +277,10 @@ class Auditor:
         populations, found = self._populations(), {}
         course = [answers[()]["loss"][:, 0]] if in_fit else None
         for name, attack in self.attacks.items():
-            wish = needs(attack)
-            if wish.shadows or not type(attack).__module__.startswith(f"{__package__}."):
+            if needs(attack).shadows or not type(attack).__module__.startswith(f"{__package__}."):
                 continue
-            context = AttackContext(populations.get(wish.queries) if wish.population else None, self._seed)
             try:
-                found[name] = self._scored(attack, answers[wish.queries], context, course)
+                found[name] = self._scored(attack, answers, populations, course)
             except ValueError as reason:
                 raise ValueError(f"attack {name!r}: {reason}") from reason
         return found
@@ -317,10 +313,18 @@ class Auditor:
         }
 
     def _scored(
-        self, attack: Attack, answers: Signals, context: AttackContext, course: Sequence[NDArray[Any]] | None
+        self,
+        attack: Attack,
+        answers: Mapping[Queries, Signals],
+        populations: Mapping[Queries, Signals],
+        course: Sequence[NDArray[Any]] | None,
+        shadows: ShadowSignals | None = None,
     ) -> ScoredRecords:
+        """What the attack finds when it is given what it asks for, and nothing else."""
         wish = needs(attack)
-        signals = Signals({name: answers[name] for name in attack.signals}).beside(
+        own = answers[wish.queries]
+        context = AttackContext(populations.get(wish.queries) if wish.population else None, self._seed, shadows)
+        signals = Signals({name: own[name] for name in attack.signals}).beside(
             labels=self._classes,
             features=self._features[0] if wish.inputs else None,
             course=np.stack(course) if wish.course and course is not None else None,

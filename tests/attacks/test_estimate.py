@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from privacy_callbacks.attacks.estimate import Estimate, check_level, clopper_pearson_high, clopper_pearson_low
+from privacy_callbacks.attacks.estimate import (
+    Estimate,
+    check_level,
+    clopper_pearson_high,
+    clopper_pearson_low,
+    order_quantile,
+    simulations_for,
+)
 
 
 def test_an_estimate_is_a_float_with_its_interval():
@@ -44,3 +51,9 @@ def test_clopper_pearson_agrees_with_scipys_exact_interval(successes):
 def test_a_level_that_is_no_confidence_level_is_refused(level):
     with pytest.raises(ValueError, match=r"between 0 and 1, such as 0\.95"):
         check_level(level)
+
+
+@pytest.mark.parametrize(("level", "expected"), [(0.95, 240), (0.99, 240), (0.999, 2_000), (0.999999, 20_000)])
+def test_as_many_simulations_as_resolve_a_level_and_no_more_than_can_be_afforded(level, expected):
+    assert simulations_for(level, least=240) == expected
+    assert order_quantile(np.arange(float(expected)), level) <= expected - 1

@@ -74,3 +74,8 @@ def test_of_too_few_records_nothing_is_learned():
 def test_a_prior_must_be_a_share():
     with pytest.raises(ValueError, match="prior is 1"):
         membership_probabilities([1.0, 2.0], [1, 0], 1)
+
+
+def test_how_sure_it_can_be_is_bounded_by_a_bin():
+    highest = membership_probabilities(*gaussian(1_000, 1_000, 50.0)).max()
+    assert 90 < highest / (1 - highest) < 110

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from privacy_callbacks.attacks.advantage import advantage
 from privacy_callbacks.attacks.auc import auc
+from privacy_callbacks.attacks.estimate import clopper_pearson_low
 from privacy_callbacks.attacks.information import mutual_information
 from privacy_callbacks.attacks.low_fpr import tpr_at_fpr, tpr_band
 from privacy_callbacks.attacks.predictive_value import ppv
@@ -381,3 +382,27 @@ def test_null_levels_far_out_are_those_of_many_relabellings(members, nonmembers)
     ):
         assert np.mean([details[name] > level for details in drawn]) < 0.004
         assert np.quantile([details[name] for details in drawn], 0.98) < level
+
+
+def test_far_out_youdens_interval_is_made_of_exact_ends():
+    """All members above all non-members: TPR 1 and FPR 0 in both halves, so each end is one proportion's own."""
+    is_member = np.arange(60) >= 30
+    scores = is_member.astype(float)
+    found = youden_j(scores, is_member, level=0.999)
+    reach = 1 - clopper_pearson_low(30, 30, 0.0005)
+    assert (float(found), found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(1 - np.hypot(reach, reach))
+
+
+@pytest.mark.parametrize(("members", "nonmembers"), [(20, 200), (15, 500)])
+def test_far_out_youdens_interval_errs_no_more_than_it_may(members, nonmembers):
+    rng, truth = np.random.default_rng(17), np.arange(members + nonmembers) < members
+    found = [youden_j(rng.normal(size=truth.size), truth, 0.995, seed) for seed in range(3_000)]
+    assert np.mean([not one.low <= 0 <= one.high for one in found]) < 0.008
+
+
+def test_far_out_few_records_tell_nothing_of_youdens_j():
+    scores, is_member = np.arange(509.0), np.arange(509) < 9
+    assert youden_j(scores, is_member).low is not None
+    with pytest.raises(ValueError, match=r"9 members and 500 non-members tell nothing about Youden's J at level 0.995"):
+        youden_j(scores, is_member, level=0.995)
