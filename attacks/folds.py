@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+
+from .estimate import mean_estimate
+from .low_fpr import FPRS, low_fpr_name
+from .roc import RocCurve
+
+if TYPE_CHECKING:
+    from .report import LeakageReport
 
 
 def rows_of_folds(folds: ArrayLike, is_member: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
@@ -33,3 +44,23 @@ def ranks_in_folds(scores: NDArray[np.float64], folds: ArrayLike) -> NDArray[np.
         rows = known == fold
         ranks[rows] = stats.rankdata(scores[rows]) / (int(rows.sum()) + 1)
     return ranks
+
+
+def mean_of_folds(reports: Sequence[LeakageReport], roc: RocCurve) -> LeakageReport:
+    """The report whose numbers are the means of these; one that a fold refused is refused."""
+    first = reports[0]
+    refusals = {name: reason for report in reports for name, reason in report.refusals.items()}
+    found = {name: mean_estimate([report.estimates()[name] for report in reports]) for name in first.estimates()}
+    metrics: dict[str, Any] = {name: found[name] for name in found if not name.startswith("tpr_at_fpr")}
+    return replace(
+        first,
+        **metrics,
+        num_members=roc.num_members,
+        num_nonmembers=roc.num_nonmembers,
+        tpr_at_fpr={fpr: found[low_fpr_name(fpr)] for fpr in FPRS},
+        # Whatever the folds have to do with each other: Bonferroni.
+        p_value=min(1.0, len(reports) * min(1.0 if report.p_value is None else report.p_value for report in reports)),
+        roc=roc,
+        refusals=refusals,
+        folds=len(reports),
+    )

@@ -108,3 +108,9 @@ def _window(n0: int, fpr: float) -> NDArray[np.float64]:
     """The ranks around fpr·n₀ among which both binomial quantiles lie (12 standard deviations and a margin)."""
     reach = 12 * np.sqrt(n0 * fpr * (1 - fpr)) + 30
     return np.arange(max(0, int(n0 * fpr - reach)), min(n0, int(n0 * fpr + reach)) + 1, dtype=np.float64)
+
+
+def low_fpr_name(fpr: float) -> str:
+    """`tpr_at_fpr_1e-2` for 0.01."""
+    mantissa, exponent = f"{fpr:e}".split("e")
+    return f"tpr_at_fpr_{float(mantissa):g}e{int(exponent)}"

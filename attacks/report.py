@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike
 from . import plain_fields as plain
 from .advantage import advantage
 from .auc import auc
-from .estimate import LEVEL, Estimate, check_level, mean_estimate
-from .folds import ranks_in_folds, rows_of_folds
+from .estimate import LEVEL, Estimate, check_level
+from .folds import mean_of_folds, ranks_in_folds, rows_of_folds
 from .information import mutual_information
-from .low_fpr import FPRS, nonmembers_needed, tpr_at_fpr
+from .low_fpr import FPRS, low_fpr_name, tpr_at_fpr
 from .p_value import p_value
+from .report_summary import summary_of
 from .roc import RocCurve, check_scores
 from .youden import balanced_accuracy, youden_j
 
@@ -261,13 +262,7 @@ class LeakageReport:
 
     def summary(self) -> str:
         """A small table to read; it shows itself at a prompt and prints as it is."""
-        return _Table("\n".join(_lines(self)))
-
-
-def low_fpr_name(fpr: float) -> str:
-    """`tpr_at_fpr_1e-2` for 0.01."""
-    mantissa, exponent = f"{fpr:e}".split("e")
-    return f"tpr_at_fpr_{float(mantissa):g}e{int(exponent)}"
+        return summary_of(self)
 
 
 def _rate(name: str) -> float:
@@ -276,74 +271,6 @@ def _rate(name: str) -> float:
         return float(name.removeprefix(_LOW_FPR))
     except ValueError:
         raise ValueError(f"{name!r} of the report names no false positive rate; give it as it was written.") from None
-
-
-def mean_of_folds(reports: Sequence[LeakageReport], roc: RocCurve) -> LeakageReport:
-    """The report whose numbers are the means of these; one that a fold refused is refused."""
-    first = reports[0]
-    refusals = {name: reason for report in reports for name, reason in report.refusals.items()}
-    found = {name: mean_estimate([report.estimates()[name] for report in reports]) for name in first.estimates()}
-    metrics: dict[str, Any] = {name: found[name] for name in found if not name.startswith("tpr_at_fpr")}
-    return replace(
-        first,
-        **metrics,
-        num_members=roc.num_members,
-        num_nonmembers=roc.num_nonmembers,
-        tpr_at_fpr={fpr: found[low_fpr_name(fpr)] for fpr in FPRS},
-        # Whatever the folds have to do with each other: Bonferroni.
-        p_value=min(1.0, len(reports) * min(1.0 if report.p_value is None else report.p_value for report in reports)),
-        roc=roc,
-        refusals=refusals,
-        folds=len(reports),
-    )
-
-
-class _Table(str):
-    def __repr__(self) -> str:
-        return str(self)
-
-
-_TITLES = {
-    "auc": "AUC",
-    "advantage": "advantage",
-    "youden_j": "Youden's J",
-    "balanced_accuracy": "balanced accuracy",
-    "mutual_information": "mutual information",
-}
-
-
-def _lines(report: LeakageReport) -> list[str]:
-    moment = {None: "", -1: " · before training"}.get(report.step, f" · after epoch {(report.step or 0) + 1}")
-    where = "" if report.slice == "entire" else f" · {report.slice}"
-    sides = f"{report.num_members:,} members against {report.num_nonmembers:,} non-members"
-    lines = [f"{report.attack}{where}{moment} · {sides}"]
-    if report.failed:
-        lines.append("  no result")
-    else:
-        titles = _TITLES | {low_fpr_name(fpr): f"TPR at {100 * fpr:g} % FPR" for fpr in FPRS}
-        for name, estimate in report.estimates().items():
-            lines.append(f"  {titles.get(name, name):<20}{_cells(name, estimate, report)}")
-    lines += [f"  ! {warning}" for warning in report.warnings]
-    lines += [f"  · {note}" for note in report.notes]
-    return lines
-
-
-def _cells(name: str, estimate: Estimate | None, report: LeakageReport) -> str:
-    if estimate is None:
-        needed = {low_fpr_name(fpr): nonmembers_needed(fpr) for fpr in FPRS}.get(name)
-        return f"refused  needs {needed:,} non-members" if needed else "refused  too few records"
-    value = f"{float(estimate):7.3f}"
-    percent = f"{100 * estimate.level:g} %"
-    details = estimate.details
-    if estimate.low is not None and estimate.high is not None:
-        value += f"  [{estimate.low:.3f}, {estimate.high:.3f}]"
-    if "false_positives" in details:
-        value += f"  {details['false_positives']:,.0f} false positives"
-    if estimate.null_level is not None:
-        value += f"  no leak: at most {estimate.null_level:.3f} in {percent} of audits"
-    if "plug_in" in details:
-        value += " (bits)"
-    return value
 
 
 def failed_report(
