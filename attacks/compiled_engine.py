@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import queue
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -117,6 +118,7 @@ class CompiledEngine:
 
     def __init__(self, fresh: FreshModels, data: TrainingData, longest: int, xla: bool, workers: int) -> None:
         self.name = "xla" if xla else "compiled"
+        self.group_size = 1
         self.workers = workers
         self.batch_size = data.batch_size
         self._fresh, self._data = fresh, data
@@ -127,42 +129,54 @@ class CompiledEngine:
             worker.warm_up()  # one after the other: Keras is not traced in threads
             self._idle.put(worker)
 
-    def initial(self, shadow: int) -> State:
+    def initial(self, shadows: Sequence[int]) -> State:
         """Weights drawn afresh, by the shadow's own seed, and an optimizer built on them (some start from the weights)."""
+        (shadow,) = shadows
         made = self._fresh.make_compiled(shadow)
         augment = Augmentation(self._data.augment, self._data.x, self._fresh.augmentation_seed(shadow))
         return [tf.convert_to_tensor(variable.value) for variable in [*state_variables(made), *augment.variables]]
 
     def train(
         self,
-        shadow: int,
+        shadows: Sequence[int],
         state: State,
-        order: NDArray[np.int32],
-        rates: NDArray[np.float32] | None,
+        orders: Sequence[NDArray[np.int32]],
+        rates: Sequence[NDArray[np.float32]] | None,
         first_step: int = 0,
-    ) -> tuple[State, float]:
+    ) -> tuple[State, NDArray[np.float64]]:
         """See `Engine`."""
+        (shadow,), (order,) = shadows, orders
         worker = self._idle.get()
         try:
             worker.load(state)
-            loss = worker.train(self._fresh.augmentation_seed(shadow), order, rates, first_step)
-            return worker.state(), loss
+            seed = self._fresh.augmentation_seed(shadow)
+            loss = worker.train(seed, order, None if rates is None else rates[0], first_step)
+            return worker.state(), np.array([loss])
         finally:
             self._idle.put(worker)
 
-    def weights(self, shadow: int, state: State, final: bool = False) -> list[Any]:
+    def weights(self, shadows: Sequence[int], state: State, final: bool = False) -> Iterator[list[Any]]:
         """See `Engine`."""
         if not final:
-            return state
+            yield state
+            return
         worker = self._idle.get()
         try:
             worker.load(state)
             worker.model.optimizer.finalize_variable_values(worker.model.trainable_variables)
-            return worker.state()
+            yield worker.state()
         finally:
             self._idle.put(worker)
 
-    def forget(self, shadow: int) -> None:
+    def packed(self, shadows: Sequence[int], state: State) -> list[Any]:
+        """The state as it is."""
+        return state
+
+    def unpacked(self, shadows: Sequence[int], values: list[Any]) -> State:
+        """The values as they are."""
+        return values
+
+    def forget(self, shadows: Sequence[int]) -> None:
         """Nothing is kept."""
 
     def seconds(self, state: State, order: NDArray[np.int32], steps: int) -> float:

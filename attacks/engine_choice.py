@@ -120,7 +120,7 @@ def _measured(make: Callable[[], CompiledEngine], longest: int) -> tuple[Compile
     start = time.perf_counter()
     engine = make()
     setup = time.perf_counter() - start
-    state = engine.initial(0)
+    state = engine.initial([0])
     order = np.zeros(longest, np.int32)
     whole = max(1, longest // engine.batch_size)
     steps = min(4, whole)
@@ -134,11 +134,11 @@ def _measured(make: Callable[[], CompiledEngine], longest: int) -> tuple[Compile
 def _seconds_of_fit(fresh: FreshModels, data: TrainingData) -> float:
     """Seconds a step of `Model.fit`, without its set-up."""
     engine = FitEngine(fresh, data)
-    engine.initial(0)
+    engine.initial([0])
     watch = _Stopwatch()
     for _ in range(2):
         watch.ticks = []
-        engine.train(0, [], np.zeros(_FIT_STEPS * data.batch_size, np.int32), None, watch=watch)
+        engine.train([0], [], [np.zeros(_FIT_STEPS * data.batch_size, np.int32)], None, watch=watch)
     return float(np.median(np.diff(watch.ticks)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -9,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from .fresh_model import FreshModels, untrained_variables
+from .fresh_model import FreshModels, state_variables, untrained_variables
 from .random_state import own_random_state
 from .shadow_engine import State, finalizes, learning_rate_variable
 from .training_data import Augmentation, TrainingData
@@ -25,13 +26,15 @@ class FitEngine:
 
     def __init__(self, fresh: FreshModels, data: TrainingData) -> None:
         self.name = "fit"
+        self.group_size = 1
         self.workers = 1  # Keras models share global state while they are traced
         self.batch_size = data.batch_size
         self._fresh, self._data = fresh, data
         self._models: dict[int, tuple[Any, Augmentation]] = {}
 
-    def initial(self, shadow: int) -> State:
+    def initial(self, shadows: Sequence[int]) -> State:
         """Makes the model, in which its whole state stays: nothing is handed out."""
+        (shadow,) = shadows
         model = self._fresh.make_compiled(shadow)
         augment = Augmentation(self._data.augment, self._data.x, self._fresh.augmentation_seed(shadow))
         self._models[shadow] = model, augment
@@ -39,14 +42,15 @@ class FitEngine:
 
     def train(
         self,
-        shadow: int,
+        shadows: Sequence[int],
         state: State,
-        order: NDArray[np.int32],
-        rates: NDArray[np.float32] | None,
+        orders: Sequence[NDArray[np.int32]],
+        rates: Sequence[NDArray[np.float32]] | None,
         first_step: int = 0,
         watch: Any = None,
-    ) -> tuple[State, float]:
+    ) -> tuple[State, NDArray[np.float64]]:
         """See `Engine`; `state` is not read. `watch` is a further callback."""
+        (shadow,), (order,) = shadows, orders
         model, augment = self._models[shadow]
         seed = self._fresh.augmentation_seed(shadow)
         batches = tf.data.Dataset.from_tensor_slices(order).batch(self._data.batch_size).enumerate(first_step)
@@ -59,28 +63,48 @@ class FitEngine:
         raw = _RawWeights()
         callbacks = [raw] if watch is None else [raw, watch]
         if rates is not None and learning_rate_variable(model.optimizer) is not None:
-            callbacks.append(_Rates(rates))
+            callbacks.append(_Rates(rates[0]))
         with own_random_state(seed, first_step):
             history = model.fit(batches.map(batch), epochs=1, verbose=0, shuffle=False, callbacks=callbacks)
         raw.put_back()
-        return [], float(history.history.get("loss", [0.0])[-1])
+        return [], np.array([history.history.get("loss", [0.0])[-1]], np.float64)
 
-    def weights(self, shadow: int, state: State, final: bool = False) -> list[Any]:
+    def weights(self, shadows: Sequence[int], state: State, final: bool = False) -> Iterator[list[Any]]:
         """See `Engine`."""
-        model, _ = self._models[shadow]
+        model, _ = self._models[shadows[0]]
         own = [*model.trainable_variables, *untrained_variables(model)]
         if not final or not finalizes(model.optimizer):
-            return [variable.value for variable in own]
+            yield [variable.value for variable in own]
+            return
         raw = [np.array(variable) for variable in model.trainable_variables]
         model.optimizer.finalize_variable_values(model.trainable_variables)
         values = [np.array(variable) for variable in own]
         for variable, value in zip(model.trainable_variables, raw, strict=True):
             variable.assign(value)
-        return values
+        yield values
 
-    def forget(self, shadow: int) -> None:
+    def packed(self, shadows: Sequence[int], state: State) -> list[Any]:
+        """Every variable of the model, of its optimizers and of the augmentation."""
+        return [tf.convert_to_tensor(variable.value) for variable in self._variables(shadows)]
+
+    def unpacked(self, shadows: Sequence[int], values: list[Any]) -> State:
+        """Makes the model if there is none, and puts the values in."""
+        if shadows[0] not in self._models:
+            self.initial(shadows)
+        for variable, value in zip(self._variables(shadows), values, strict=True):
+            variable.assign(value)
+        return []
+
+    def forget(self, shadows: Sequence[int]) -> None:
         """Lets go of its model."""
-        self._models.pop(shadow, None)
+        self._models.pop(shadows[0], None)
+
+    def _variables(self, shadows: Sequence[int]) -> list[Any]:
+        model, augment = self._models[shadows[0]]
+        # A model with a train_step of its own may hold further optimizers, in no list of Keras'.
+        others = [one for one in vars(model).values() if isinstance(one, keras.optimizers.Optimizer)]
+        found = [*state_variables(model), *augment.variables, *(own for other in others for own in other.variables)]
+        return list({id(variable): variable for variable in found}.values())
 
 
 class _RawWeights(keras.callbacks.Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import keras
@@ -12,53 +13,63 @@ State = list[Any]
 
 
 class Engine(Protocol):
-    """Trains shadow models whose whole state (weights, statistics, seeds, optimizer) stands between epochs outside of it.
+    """Trains groups of shadow models whose whole state (weights, statistics, seeds, optimizer) stands between epochs outside.
+
+    A group is a sequence of shadow models' numbers, always the same for the same models. Its state is a list of tensors.
 
     Attributes:
       name: what to call it.
-      workers: how many shadow models may be trained at the same time, each call of `train` in a thread.
+      group_size: how many shadow models are trained together; the last group may be smaller.
+      workers: how many groups may be trained at the same time, each call of `train` in a thread.
       batch_size: records in a training step.
     """
 
     name: str
+    group_size: int
     workers: int
     batch_size: int
 
-    def initial(self, shadow: int) -> State:
-        """A shadow model's state before training."""
+    def initial(self, shadows: Sequence[int]) -> State:
+        """A group's state before training."""
 
     def train(
         self,
-        shadow: int,
+        shadows: Sequence[int],
         state: State,
-        order: NDArray[np.int32],
-        rates: NDArray[np.float32] | None,
+        orders: Sequence[NDArray[np.int32]],
+        rates: Sequence[NDArray[np.float32]] | None,
         first_step: int = 0,
-    ) -> tuple[State, float]:
-        """One epoch over the records named by `order`.
+    ) -> tuple[State, NDArray[np.float64]]:
+        """One epoch, each shadow model over the records named by its own order.
 
         Args:
-          shadow: its number.
-          state: where it stands.
-          order: int32[r], rows of the pool.
-          rates: float32[⌈r / batch size⌉], the learning rate of each step; None = the optimizer's own.
-          first_step: how many steps it has made before, which decides an augmentation function's seeds.
+          shadows: the group.
+          state: where it stands; not changed.
+          orders: for each of the group int32[r], rows of the pool; r may differ.
+          rates: for each of the group float32[⌈r / batch size⌉], the learning rate of each step; None = the optimizer's own.
+          first_step: how many steps they have made before, which decides an augmentation function's seeds.
         Returns:
-          The new state, and the mean of the training loss over steps.
+          The new state, and for each of the group the mean of the training loss over steps.
         """
 
-    def weights(self, shadow: int, state: State, final: bool = False) -> list[Any]:
-        """The values of its trainable and untrained variables, in the order of `state_variables`.
+    def weights(self, shadows: Sequence[int], state: State, final: bool = False) -> Iterator[list[Any]]:
+        """For each of the group the values of its trainable and untrained variables, in the order of `state_variables`.
 
         Args:
-          shadow: its number.
+          shadows: the group.
           state: where it stands.
           final: as `fit` leaves them when it ends (an averaging optimizer then puts the averages in place); its training may
             go on from `state` all the same.
         """
 
-    def forget(self, shadow: int) -> None:
-        """Lets go of whatever it keeps of a shadow model."""
+    def packed(self, shadows: Sequence[int], state: State) -> list[Any]:
+        """The state as tensors from which `unpacked` makes it again, in this process or in another."""
+
+    def unpacked(self, shadows: Sequence[int], values: list[Any]) -> State:
+        """A state from what `packed` gave."""
+
+    def forget(self, shadows: Sequence[int]) -> None:
+        """Lets go of whatever it keeps of a group."""
 
 
 def finalizes(optimizer: Any) -> bool:
