@@ -8,7 +8,7 @@ from typing import Any
 from .asked_records import resident_records
 from .compiled_pass import AskedRecords, Queries, SignalPass
 from .epoch_bar import EpochBar
-from .fleet import ShadowRequest
+from .fleet_here import ShadowRequest
 from .fleet_training import failure_sentences, prepare
 from .model_checks import build_model, check_model
 from .shadow_models import ShadowModels
@@ -56,6 +56,7 @@ def train_alone(
         ask_batch_size=batch_size,
         output=output,
         untrained=False,
+        alone=True,
     )
     fleet = prepared.fleet
     try:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from .compiled_pass import AskedRecords
 from .engine_choice import EngineChoice, choose_engine
 from .fleet import Fleet
+from .fleet_files import FleetFiles
+from .fleet_here import FleetHere, Training
+from .fleet_identity import identity_of, row_hashes
 from .fresh_model import FreshModels, not_as_made
 from .model_checks import check_model
 from .shadow_models import ShadowModels
@@ -54,13 +58,15 @@ def prepare(
     output: str | int | None = None,
     budget: float | None = None,
     untrained: bool = True,
+    alone: bool = False,
 ) -> PreparedFleet:
-    """Deals out the records, makes the models, measures the engines.
+    """Deals out the records, makes the models, measures the engines; or finds all that in the plan's `checkpoint_dir`.
 
     Args:
       plan: what the user wants.
       model: the target, built and compiled.
-      asked, pool: see `Fleet`.
+      asked: the records that signals are wanted of, in the order of `pool.audited`.
+      pool: the records.
       batch_size: of a training step.
       epochs: how many there will be; None = unknown, many.
       share: of a pass over its records that an epoch of the target is.
@@ -68,60 +74,77 @@ def prepare(
       budget: the fleet's training may cost so many times the target's, in wall time; decided here, once, by lowering the
         number of models. None = no bound.
       untrained: True if the target is about to begin its training, so that it should look like a fresh model.
+      alone: True if the optimizer's own learning rate is taken, rather than those of the target's steps.
     Raises:
-      ValueError: if the pool is too small, the model cannot be cloned, or the engine cannot train it.
+      ValueError: if the pool is too small, the model cannot be cloned, the engine cannot train it, or `checkpoint_dir` holds
+        another fleet.
     """
     _refuse_untrainable(model)
-    assignment = plan.assignment(len(pool), pool.groups)
-    smallest, largest = int(assignment.sum(axis=1).min()), int(assignment.sum(axis=1).max())
-    if smallest < batch_size:
-        raise ValueError(
-            f"a shadow model would train on {smallest:,} records, fewer than one batch of {batch_size:,}: the pool holds "
-            f"{len(pool):,}, and every model gets half of it; give more members and non-members, or a pool=."
+    files = None if plan.checkpoint_dir is None else FleetFiles(plan.checkpoint_dir)
+    try:
+        pool = pool if files is None else _as_dealt(pool, files.pool())
+        assignment = _dealt(plan, pool, batch_size, files if budget is not None else None)
+        fresh = FreshModels(model, asked.x, plan.model_fn, plan.seed)
+        first, second = fresh.make_compiled(0), fresh.make(1)
+        _refuse_equal_models(first, second)
+        data = TrainingData.of(pool.records, batch_size, plan.class_weight, plan.augment)
+        step = refuse_what_reaches_outside(first, model, data)
+
+        def identity() -> dict[str, Any]:
+            return identity_of(plan, first, step, pool, data, assignment, share, alone)
+
+        begun = files is not None and bool(files.manifest)
+        warnings = [*pool.warnings, *_size_warning(assignment, pool)]
+        if files is not None and begun:
+            warnings += filter(None, [files.check(identity())])
+        longest = math.ceil(share * int(assignment.sum(axis=1).max()))
+        steps = math.ceil(longest / batch_size)
+        all_steps = None if epochs is None else epochs * steps * plan.num_models
+        name = _engine_of(plan, files)
+        measure = budget is not None and not begun
+        choice = choose_engine(name, model, fresh, data, longest, all_steps, measure=measure)
+        warnings += _memory_warning(plan, choice)
+        if untrained and not begun:
+            warnings += _start_warning(model, first, second)
+        if budget is not None and not begun:
+            target_steps = math.ceil(share * (pool.target_size or longest) / batch_size)
+            affordable, said = affordable_models(plan.num_models, budget, choice, target_steps, steps)
+            assignment, warnings = assignment[:affordable], [*warnings, *said]
+        if files is not None:
+            files.begin(identity(), choice.engine.name, choice.engine.group_size, row_hashes(pool))
+            choice.engine.group_size = files.manifest["group_size"]
+        training = Training(assignment, share, batch_size, plan.seed)
+        site = FleetHere(
+            training,
+            asked,
+            first,
+            choice.engine,
+            loss=loss,
+            ask_batch_size=ask_batch_size,
+            output=output,
+            memory_limit=plan.memory_limit,
+            files=files,
         )
-    fresh = FreshModels(model, asked.x, plan.model_fn, plan.seed)
-    first, second = fresh.make_compiled(0), fresh.make(1)
-    _refuse_equal_models(first, second)
-    data = TrainingData.of(pool.records, batch_size, plan.class_weight, plan.augment)
-    refuse_what_reaches_outside(first, model, data)
-    longest = math.ceil(share * largest)
-    steps = math.ceil(longest / batch_size)
-    all_steps = None if epochs is None else epochs * steps * plan.num_models
-    choice = choose_engine(plan.engine, model, fresh, data, longest, all_steps, measure=budget is not None)
-    warnings = [
-        *pool.warnings,
-        *_size_warning(assignment, pool),
-        *_memory_warning(plan, choice),
-    ]
-    if untrained:
-        warnings += _start_warning(model, first, second)
-    if budget is not None:
-        target_steps = math.ceil(share * (pool.target_size or longest) / batch_size)
-        affordable, said = affordable_models(plan.num_models, budget, choice, target_steps, steps)
-        assignment, warnings = assignment[:affordable], [*warnings, *said]
-    fleet = Fleet(
-        assignment,
-        pool,
-        asked,
-        first,
-        choice,
-        loss=loss,
-        ask_batch_size=ask_batch_size,
-        output=output,
-        share=share,
-        memory_limit=plan.memory_limit,
-        seed=plan.seed,
-    )
-    return PreparedFleet(fleet, choice.sentence, tuple(warnings))
+        return PreparedFleet(Fleet(training, pool.audited, site, files), choice.sentence, tuple(warnings))
+    except BaseException:
+        if files is not None:
+            files.close()
+        raise
 
 
 def failure_sentences(fleet: Fleet) -> list[str]:
-    """One sentence if shadow models were left out."""
-    if not fleet.failures:
-        return []
-    named = "; ".join(f"shadow model {number} {why}" for number, why in list(fleet.failures.items())[:3])
-    more = "; …" if len(fleet.failures) > 3 else ""
-    return [f"{len(fleet.failures)} of {fleet.num_models} shadow models are left out: {named}{more}."]
+    """Sentences if shadow models were left out, or could not be kept in files."""
+    said = []
+    if fleet.failures:
+        named = "; ".join(f"shadow model {number} {why}" for number, why in list(fleet.failures.items())[:3])
+        more = "; …" if len(fleet.failures) > 3 else ""
+        said.append(f"{len(fleet.failures)} of {fleet.num_models} shadow models are left out: {named}{more}.")
+    if fleet.trouble:
+        said.append(
+            f"checkpoint_dir could not be written to ({fleet.trouble}): a run that is interrupted would start from what was kept "
+            "before."
+        )
+    return said
 
 
 def affordable_models(
@@ -151,6 +174,50 @@ def affordable_models(
     return given, [
         f"{given} shadow models are trained instead of {wanted}, to stay within {budget:g} times the target's training time."
     ]
+
+
+def _as_dealt(pool: ShadowPool, hashes: NDArray[np.uint64] | None) -> ShadowPool:
+    """The pool in the order in which a fleet was dealt the same records; as it is if they are not the same."""
+    own = row_hashes(pool)
+    if hashes is None or not np.array_equal(np.sort(hashes), np.sort(own)):
+        return pool
+    order = np.empty(len(own), np.int64)
+    order[np.argsort(hashes, kind="stable")] = np.argsort(own, kind="stable")
+    row = np.empty(len(own), np.int64)
+    row[order] = np.arange(len(own))
+    return replace(
+        pool,
+        records=pool.records.take(order),
+        groups=None if pool.groups is None else pd.factorize(pool.groups[order])[0].astype(np.int64),
+        audited=np.where(pool.audited >= 0, row[pool.audited], -1),
+    )
+
+
+def _dealt(plan: ShadowModels, pool: ShadowPool, batch_size: int, cut_as: FleetFiles | None) -> NDArray[np.bool_]:
+    """Which model trains on which record; no more models than the budget allowed when the fleet was begun."""
+    assignment = plan.assignment(len(pool), pool.groups)
+    if cut_as is not None and cut_as.manifest:
+        assignment = assignment[: cut_as.manifest["num_models"]]
+    smallest = int(assignment.sum(axis=1).min())
+    if smallest < batch_size:
+        raise ValueError(
+            f"a shadow model would train on {smallest:,} records, fewer than one batch of {batch_size:,}: the pool holds "
+            f"{len(pool):,}, and every model gets half of it; give more members and non-members, or a pool=."
+        )
+    return assignment
+
+
+def _engine_of(plan: ShadowModels, files: FleetFiles | None) -> str:
+    """The engine to take: that of a fleet that was begun before."""
+    begun = None if files is None or not files.manifest else str(files.manifest["engine"])
+    if begun is None or plan.engine == begun:
+        return plan.engine
+    if plan.engine != "auto":
+        raise ValueError(
+            f"checkpoint_dir {str(plan.checkpoint_dir)!r} holds shadow models of the engine {begun!r}, which rounds otherwise than "
+            f"{plan.engine!r}; give engine={begun!r} or 'auto', or an empty directory."
+        )
+    return begun
 
 
 def _refuse_untrainable(model: Any) -> None:

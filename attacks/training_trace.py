@@ -11,13 +11,15 @@ from .graph_reading import random_draws
 from .training_data import TrainingData
 
 
-def refuse_what_reaches_outside(made: Any, target: Any, data: TrainingData) -> None:
+def refuse_what_reaches_outside(made: Any, target: Any, data: TrainingData) -> Any:
     """Traces forward pass and loss of a shadow model in training mode, without running them.
 
     Args:
       made: the shadow model, compiled.
       target: the model that is audited.
       data: what it will be trained on.
+    Returns:
+      The traced step, a concrete function.
     Raises:
       ValueError: if a step cannot be traced, or reads or writes variables of the target, or of nobody (a global random
         generator): training shadow models would depend on the target's weights, or change its training.
@@ -70,3 +72,4 @@ def refuse_what_reaches_outside(made: Any, target: Any, data: TrainingData) -> N
             "the model runs eagerly and draws from TensorFlow's global random state, which shadow models would change; use "
             "keras.random with a keras.random.SeedGenerator."
         )
+    return traced

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from privacy_callbacks.attacks import AuditSet, ShadowModels, lira_scores, rmia_scores, tune_rmia
-from privacy_callbacks.attacks.fleet import ShadowRequest
+from privacy_callbacks.attacks.fleet_here import ShadowRequest
 from privacy_callbacks.attacks.fleet_training import prepare
 from privacy_callbacks.attacks.shadow_pool import pool_of
 

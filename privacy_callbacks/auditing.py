@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from privacy_callbacks.attacks.attack import Attack, AttackContext, Signals, named_attacks, needs
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.compiled_pass import Queries, SignalPass
-from privacy_callbacks.attacks.fleet import ShadowRequest
+from privacy_callbacks.attacks.fleet_here import ShadowRequest
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.slices import Slice

@@ -96,14 +96,16 @@ class Lockstep:
         self._rates_of_epochs: list[NDArray[np.float32] | None] = []
         self._rate_changed = False
         self._failure: Exception | None = None
-        self._ended = False
+        self._ended = self._begun = False
         self._final: set[int] = set()
+        # Whether a target that comes trained is one that goes on shows when its first epoch begins.
         before = _trained_before(trained_before, fit)
+        self._doubts = before if prepared.fleet.kept_epochs else []
         self.warnings = [
             *prepared.warnings,
             *guessed,
             *from_weights,
-            *before,
+            *([] if self._doubts else before),
             *_schedule_warning(model, prepared.fleet, members, share, size),
         ]
         if self._verbose and prepared.engine:
@@ -117,9 +119,27 @@ class Lockstep:
             raise
         self.answers: dict[int, ShadowAnswers] = {} if self.waits else {-1: untrained}
 
-    def on_epoch_begin(self) -> None:
-        """Forgets the learning rates of the epoch before."""
+    def on_epoch_begin(self, epoch: int, warn: Callable[[str], None]) -> list[str]:
+        """Forgets the learning rates of the epoch before; a fleet of an interrupted fit is brought to where the target goes on.
+
+        Returns:
+          Sentences that change what a number means.
+        """
         self._rates = []
+        if self._begun:
+            return []
+        self._begun = True
+        kept = 0 if self._fleet is None else self._fleet.kept_epochs
+        if not epoch or not kept:
+            return self._doubts
+        with self._may_fail(warn):
+            self._go_on(epoch)
+        if kept >= epoch:
+            return []
+        return [
+            f"the target goes on after epoch {epoch}, the shadow models in checkpoint_dir were begun up to epoch {kept}; they took "
+            "the present learning rate for what is between. Let BackupAndRestore stand behind this callback."
+        ]
 
     def on_batch_end(self, warn: Callable[[str], None]) -> None:
         """Notes the learning rate that the target's step has taken, before callbacks that stand behind change it."""
@@ -138,8 +158,12 @@ class Lockstep:
             self._rate_changed |= bool((rates != first).any())
             rates = rates[:1] if (rates == rates[0]).all() else rates  # one number for an epoch of a million steps
         self._rates_of_epochs.append(rates)
-        if not self.waits and self._failure is None:
-            with self._may_fail(warn):
+        if self._failure is not None or self._fleet is None:
+            return
+        with self._may_fail(warn):
+            if self.waits:
+                self._fleet.note_rates(len(self._rates_of_epochs) - 1, rates)
+            else:
                 self._train(rates)
 
     def on_train_end(self, warn: Callable[[str], None]) -> None:
@@ -189,6 +213,13 @@ class Lockstep:
         remarks = (*failure_sentences(fleet), *self._remarks())
         return {queries: signals.with_warnings(remarks) for queries, signals in answers.items()}
 
+    def _go_on(self, epoch: int) -> None:
+        assert self._fleet is not None
+        now = self._rate_now()
+        self._rates_of_epochs = [self._fleet.rates_of(known, now) for known in range(epoch)]
+        while not self.waits and self._fleet.epoch < epoch:
+            self._train(self._rates_of_epochs[self._fleet.epoch])
+
     def _train(self, rates: NDArray[np.float32] | None) -> None:
         fleet = self._fleet
         assert fleet is not None
@@ -215,6 +246,9 @@ class Lockstep:
             remarks.append("The learning rate was changed during training; shadow models took the same, step by step.")
         if self._model.optimizer is not self._optimizer:
             remarks.append("The target's optimizer was replaced during training; shadow models kept the first one.")
+        if self._fleet is not None and self._fleet.other_rates:
+            others = ", ".join(str(epoch + 1) for epoch in self._fleet.other_rates)
+            remarks.append(f"Shadow models were trained with other learning rates than the target in epoch {others}.")
         trained = len(self._rates_of_epochs)
         if self._ended and self.waits and self._epochs != trained:
             remarks.append(f"Shadow models were trained for {self._epochs} epochs, the target for {trained}.")

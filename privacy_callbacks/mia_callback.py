@@ -249,7 +249,10 @@ class MIACallback(Findings, keras.callbacks.Callback):
         self._epoch = epoch
         _TRAINED.add(self.model)
         if self._lockstep is not None:
-            self._lockstep.on_epoch_begin()
+            assert self._auditor is not None
+            for sentence in self._lockstep.on_epoch_begin(epoch, self._warn):
+                self._auditor.warnings.append(sentence)
+                self._warn(sentence)
 
     def _on_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._lockstep is not None:

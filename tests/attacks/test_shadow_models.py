@@ -10,6 +10,7 @@ import tensorflow as tf
 from privacy_callbacks.attacks import ShadowModels, lira_scores, signals_of
 from privacy_callbacks.attacks.engine_choice import EngineChoice, choose_engine
 from privacy_callbacks.attacks.epoch_bar import EpochBar
+from privacy_callbacks.attacks.fleet_here import Training
 from privacy_callbacks.attacks.fleet_training import affordable_models
 from privacy_callbacks.attacks.fresh_model import FreshModels, state_variables
 from privacy_callbacks.attacks.parked_states import ParkedStates
@@ -91,13 +92,13 @@ def test_a_compiled_epoch_is_an_epoch_of_fit(kind):
     (x, y), model = records(), MODELS[kind]()
     engine = engine_of(model, "compiled", x, y)
     order = epoch_order(np.arange(90) % 2 == 0, (1,), 0)
-    state = engine.initial(3)
+    state = engine.initial([3])
     by_hand = FreshModels(model, tf.constant(x), None, 0).make_compiled(3)
     for variable, value in zip(state_variables(by_hand), state, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
     losses = []
     for _ in range(2):
-        state, loss = engine.train(3, state, order, None)
+        state, loss = engine.train([3], state, [order], None)
     for _ in range(2):
         losses = []
         for start in range(0, len(order), 10):
@@ -211,7 +212,7 @@ def test_class_weights_count_as_in_fit():
     weights = {0: 5.0, 2: 0.1}
     engine = engine_of(model, "compiled", x, y, class_weight=weights)
     order, state = np.arange(40, dtype=np.int32), None
-    state, _ = engine.train(0, engine.initial(0), order, None)
+    state, _ = engine.train([0], engine.initial([0]), [order], None)
     by_hand = FreshModels(model, tf.constant(x), None, 0).make_compiled(0)
     by_hand.fit(x[:40], y[:40], batch_size=10, shuffle=False, class_weight=weights, verbose=0)
     for variable, value in zip(by_hand.trainable_variables, state, strict=False):
@@ -224,17 +225,17 @@ def test_class_weights_count_as_in_fit():
 def test_learning_rates_are_followed_step_by_step(engine):
     (x, y), model = records(), classifier(optimizer=keras.optimizers.SGD(0.1))
     trainer = engine_of(model, engine, x, y)
-    start = trainer.initial(0)
+    start = trainer.initial([0])
     order = np.arange(45, dtype=np.int32)
-    before = [np.array(value) for value in trainer.weights(0, start)]
-    still, _ = trainer.train(0, start, order, np.zeros(5, np.float32))
-    for one, other in zip(before[:2], trainer.weights(0, still)[:2], strict=True):
+    before = [np.array(value) for value in next(trainer.weights([0], start))]
+    still, _ = trainer.train([0], start, [order], [np.zeros(5, np.float32)])
+    for one, other in zip(before[:2], next(trainer.weights([0], still))[:2], strict=True):
         np.testing.assert_array_equal(one, other)
-    only_last, _ = trainer.train(0, still, order, np.array([0, 0, 0, 0, 0.1], np.float32))
+    only_last, _ = trainer.train([0], still, [order], [np.array([0, 0, 0, 0, 0.1], np.float32)])
     by_hand = FreshModels(model, tf.constant(x), None, 0).make_compiled(0)
     by_hand.train_on_batch(x[40:45], y[40:45])
     np.testing.assert_allclose(
-        trainer.weights(0, only_last)[0], by_hand.trainable_variables[0].numpy(), rtol=1e-5, atol=1e-7
+        next(trainer.weights([0], only_last))[0], by_hand.trainable_variables[0].numpy(), rtol=1e-5, atol=1e-7
     )
 
 
@@ -572,15 +573,12 @@ def test_other_things_at_the_door_are_refused(options, message):
 
 def test_the_targets_learning_rates_are_stretched_over_a_shadow_models_steps():
     """Not repeated from the beginning: a warm-up stays a warm-up."""
-    from privacy_callbacks.attacks.fleet import Fleet
-
-    fleet = object.__new__(Fleet)
-    fleet._batch_size = 10
+    training = Training(np.ones((2, 4), bool), 1.0, 10, 0)
     rates = np.array([1, 2, 3, 4, 5], np.float32)
-    assert fleet._fitted(rates, 100).tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    assert fleet._fitted(rates, 25).tolist() == [1, 2, 4]
-    assert fleet._fitted(rates[:1], 25).tolist() == [1, 1, 1]
-    assert fleet._fitted(None, 25) is None
+    assert training.fitted(rates, 100).tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert training.fitted(rates, 25).tolist() == [1, 2, 4]
+    assert training.fitted(rates[:1], 25).tolist() == [1, 1, 1]
+    assert training.fitted(None, 25) is None
 
 
 def test_a_pool_too_large_is_cut_at_random_and_keeps_what_is_audited():

@@ -68,8 +68,8 @@ class FleetWatch(keras.callbacks.Callback):
         fleet = self.mia._lockstep._fleet
         self.steps_per_epoch, self.batch_size, self.assignment = (
             fleet.steps_per_epoch,
-            fleet._batch_size,
-            fleet._assignment,
+            fleet.training.batch_size,
+            fleet.training.assignment,
         )
 
 

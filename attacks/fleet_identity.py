@@ -1,0 +1,132 @@
+"""Which fleet this is: digests of everything that decides what its shadow models become."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from .compiled_pass import AskedRecords, Queries
+from .duplicates import record_hashes
+from .fresh_model import untrained_variables
+from .graph_digest import graph_digest
+from .record_arrays import as_arrays, spec_of
+from .shadow_engine import learning_rate_variable
+from .shadow_models import ShadowModels
+from .shadow_pool import ShadowPool
+from .training_data import Augmentation, TrainingData
+
+_TRIED = 8
+
+
+def identity_of(
+    plan: ShadowModels,
+    made: Any,
+    step: Any,
+    pool: ShadowPool,
+    data: TrainingData,
+    assignment: NDArray[np.bool_],
+    share: float,
+    alone: bool,
+) -> dict[str, Any]:
+    """What a later run must have alike for going on with the same shadow models, in the words of a refusal.
+
+    Args:
+      plan: what the user wants.
+      made: shadow model 0, compiled, fresh.
+      step: its traced training step.
+      pool: the records, in the order of the assignment.
+      data: the same, as they are trained on.
+      assignment: bool[m, p].
+      share: see `Fleet`.
+      alone: True if the optimizer's own learning rate counts, because no target's is followed.
+    """
+    return {
+        "the records of the pool": _sha(row_hashes(pool).tobytes()),
+        "which shadow model trains on which record": _sha(np.packbits(assignment).tobytes()),
+        "the number of shadow models": len(assignment),
+        "the batch size": data.batch_size,
+        "the length of an epoch": share,
+        "class weights": None if plan.class_weight is None else sorted(map(list, dict(plan.class_weight).items())),
+        "the seed": plan.seed,
+        "the initial weights that the model's initializers (or model_fn) draw": _sha(_bytes_of([*made.trainable_variables, *untrained_variables(made)])),
+        "the model's training step": _sha((graph_digest(step) + _own_step(made)).encode()),
+        "the optimizer": _optimizer(made.optimizer, alone),
+        "the augmentation": _augmentation(data),
+    }
+
+
+def row_hashes(pool: ShadowPool) -> NDArray[np.uint64]:
+    """uint64[p], of inputs, label and weights of each record of the pool."""
+    return record_hashes(tuple(pool.records))
+
+
+def question_digest(asked: AskedRecords, queries: Queries, final: bool, loss: Any, output: Any) -> str:
+    """Of what shadow models are asked: the records, the queries (by what they make of a few of them) and how."""
+    found = hashlib.sha256(repr((final, output, _named(loss))).encode())
+    held = [(asked.x, asked.y, asked.weights)]
+    if asked.population is not None:
+        held.append(tuple(asked.population))
+    for nest in held:
+        found.update(record_hashes(as_arrays(nest)).tobytes())
+    some = tf.nest.map_structure(lambda leaf: leaf[:_TRIED], asked.x)
+    for query in queries:
+        for leaf in tf.nest.flatten(as_arrays(query(some))):
+            found.update(record_hashes((leaf,)).tobytes())
+    return found.hexdigest()[:16]
+
+
+def _optimizer(optimizer: Any, alone: bool) -> str:
+    if optimizer is None:
+        return "none"
+    config = optimizer.get_config()
+    config.pop("name", None)
+    if not alone and learning_rate_variable(optimizer) is not None:
+        config.pop("learning_rate", None)  # the target's is followed, step by step
+    text = json.dumps(config, sort_keys=True, default=repr)
+    return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}: {_sha(text.encode())}"
+
+
+def _augmentation(data: TrainingData) -> str:
+    if data.augment is None:
+        return "none"
+    own = Augmentation(data.augment, data.x, 0)
+    specs = tf.nest.map_structure(lambda leaf: spec_of(leaf, 2), data.x)
+    traced = tf.function(own, autograph=False).get_concrete_function(specs, tf.TensorSpec([2], tf.int32))
+    return graph_digest(traced)
+
+
+def _own_step(model: Any) -> str:
+    own = type(model).train_step
+    return "" if own is keras.Model.train_step else _source(own)
+
+
+def _named(function: Any) -> str:
+    if function is None or isinstance(function, str):
+        return str(function)
+    if isinstance(function, keras.losses.Loss):
+        config = {key: value for key, value in function.get_config().items() if key != "name"}
+        return f"{type(function).__qualname__}{json.dumps(config, sort_keys=True, default=repr)}"
+    return _source(function)
+
+
+def _source(function: Any) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        code = getattr(function, "__code__", None)
+        return type(function).__qualname__ if code is None else f"{code.co_code!r}{code.co_names}"
+
+
+def _bytes_of(variables: list[Any]) -> bytes:
+    return b"".join(np.ascontiguousarray(np.asarray(variable)).tobytes() for variable in variables)
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,52 @@
+"""What a traced function computes, as a number: equal for equal computations, whatever its layers are called."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+
+def graph_digest(traced: Any) -> str:
+    """SHA-256 of a concrete function's operations, their attributes and inputs, and of the functions that it calls.
+
+    Names of operations, layers and functions do not count, so that the same model made a second time has the same digest.
+    Captured variables count by shape and type, not by value.
+
+    Args:
+      traced: a `tf.types.experimental.ConcreteFunction`.
+    """
+    graph = traced.graph.as_graph_def()
+    found = hashlib.sha256()
+    _add_nodes(found, graph.node, _functions_of(graph))
+    return found.hexdigest()
+
+
+def _functions_of(graph: Any) -> dict[str, Any]:
+    return {function.signature.name: function for function in graph.library.function}
+
+
+def _add_nodes(found: Any, nodes: Any, functions: dict[str, Any], within: tuple[str, ...] = ()) -> None:
+    places: dict[str, int] = {}
+    for place, node in enumerate(nodes):
+        places[node.name] = place
+    for node in nodes:
+        found.update(node.op.encode())
+        for given in node.input:
+            name, _, port = given.lstrip("^").partition(":")
+            # An argument of an inner function is no node of it.
+            found.update(f"{places.get(name, name)}:{port}{'^' if given.startswith('^') else ''},".encode())
+        for key in sorted(node.attr):
+            if key.startswith("_") or key in ("shared_name", "container", "debug_name"):
+                continue
+            found.update(key.encode())
+            _add_value(found, node.attr[key], functions, within)
+
+
+def _add_value(found: Any, value: Any, functions: dict[str, Any], within: tuple[str, ...]) -> None:
+    called = [value.func] if value.HasField("func") else list(value.list.func)
+    if not called:
+        found.update(value.SerializeToString(deterministic=True))
+    for function in called:
+        if function.name in functions and function.name not in within:
+            body = functions[function.name]
+            _add_nodes(found, body.node_def, functions, (*within, function.name))
