@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .attack_r import AttackR, attack_r_scores
     from .audit_set import AuditSet
     from .audit_warning import AuditWarning
+    from .base_attack import BASE, base_scores
     from .blind import BlindBaseline, blind_baseline
     from .by_slice import sliced_reports
     from .cross_fitting import CrossFitted, cross_fitted
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .label_only import LabelOnly
     from .lira import LiRA, lira_scores
     from .membership_probability import membership_probabilities
+    from .multi_signal_lira import MultiSignalLiRA, multi_signal_lira_scores
     from .predictive_value import ppv
     from .quantile_regression import QuantileRegression, quantile_regression_scores
     from .report import LeakageReport
@@ -67,6 +69,7 @@ _HOME = {
     "AttackType": "tf_privacy_results",
     "AuditSet": "audit_set",
     "AuditWarning": "audit_warning",
+    "BASE": "base_attack",
     "BlindBaseline": "blind",
     "Column": "slices",
     "CrossFitted": "cross_fitting",
@@ -82,6 +85,7 @@ _HOME = {
     "LeakageReport": "report",
     "LiRA": "lira",
     "LossFunction": "tf_privacy_loss",
+    "MultiSignalLiRA": "multi_signal_lira",
     "PrivacyMetric": "tf_privacy_results",
     "PrivacyReportMetadata": "tf_privacy_results",
     "QuantileRegression": "quantile_regression",
@@ -105,6 +109,7 @@ _HOME = {
     "attack_p_scores": "attack_p",
     "attack_r_scores": "attack_r",
     "balanced_assignment": "shadow_assignment",
+    "base_scores": "base_attack",
     "blind_baseline": "blind",
     "by_class": "slices",
     "by_column": "slices",
@@ -120,6 +125,7 @@ _HOME = {
     "load_reports": "report_files",
     "loss_iqr": "trajectory",
     "membership_probabilities": "membership_probability",
+    "multi_signal_lira_scores": "multi_signal_lira",
     "ppv": "predictive_value",
     "quantile_regression_scores": "quantile_regression",
     "report_table": "report_rows",
@@ -133,6 +139,7 @@ _HOME = {
     "tune_rmia": "rmia",
 }
 __all__ = [
+    "BASE",
     "RMIA",
     "Attack",
     "AttackContext",
@@ -159,6 +166,7 @@ __all__ = [
     "LeakageReport",
     "LiRA",
     "LossFunction",
+    "MultiSignalLiRA",
     "PrivacyMetric",
     "PrivacyReportMetadata",
     "QuantileRegression",
@@ -181,6 +189,7 @@ __all__ = [
     "attack_p_scores",
     "attack_r_scores",
     "balanced_assignment",
+    "base_scores",
     "blind_baseline",
     "by_class",
     "by_column",
@@ -196,6 +205,7 @@ __all__ = [
     "load_reports",
     "loss_iqr",
     "membership_probabilities",
+    "multi_signal_lira_scores",
     "ppv",
     "quantile_regression_scores",
     "report_table",

@@ -6,7 +6,7 @@ of the graph; higher = more member-like.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .array_answers import Answers, as_numbers
 from .attack import Signals
+from .softening import EXAMPLES, Softening
 
 Values = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -28,6 +29,7 @@ def signals_from_arrays(
     entropy: ArrayLike | None = None,
     loss_function: str = "cross_entropy",
     multi_label: bool | None = None,
+    softened: Iterable[str] = (),
 ) -> Signals:
     """Every signal that these arrays allow, higher = more member-like.
 
@@ -44,16 +46,18 @@ def signals_from_arrays(
       entropy: the same for an entropy.
       loss_function: "cross_entropy", or "squared": the mean squared distance to the targets, and no other signal.
       multi_label: whether 0/1 rows are labels independent of each other; None = only if some row has not exactly one 1.
+      softened: names of softened confidences wanted besides, e.g. "confidence_t2" or "taylor_n4_m0.6_t2"; see `Softening`.
     Returns:
       float[n, 1] by name; all of `SIGNAL_NAMES` where labels and answers are known.
     Raises:
       ValueError: on NaN, lengths or shapes that do not fit, labels out of range, probabilities that are none, an unknown
-        loss, or nothing to read.
+        loss, nothing to read, or a softened confidence of records without one label each.
     """
     if logits is None and probs is None and loss is None and entropy is None:
         raise ValueError("nothing to read signals from; give logits, probs, loss or entropy.")
     answers = Answers.read(labels, logits=logits, probs=probs, loss_function=loss_function, multi_label=multi_label)
-    return signals_of(answers, label_signals(answers), loss=loss, entropy=entropy)
+    found = {**label_signals(answers), **{name: _softened(answers, name) for name in softened}}
+    return signals_of(answers, found, loss=loss, entropy=entropy)
 
 
 def signals_of(
@@ -109,6 +113,31 @@ def known(given: ArrayLike, name: str) -> Values:
     if np.isnan(values).any():
         raise ValueError(f"{name} is NaN in {int(np.isnan(values).sum())} places; every record needs a number.")
     return values[:, None] if values.ndim == 1 else values
+
+
+def _softened(answers: Answers, name: str) -> Values:
+    softening = Softening.of(name)
+    if softening is None:
+        raise ValueError(f"{name!r} is no softened confidence; give {EXAMPLES}.")
+    if answers.kind not in ("categorical", "binary") or answers.labels is None:
+        raise ValueError(f"{name!r} needs one class label a record and logits or probabilities; leave softened= out.")
+    return softened_confidence(answers.class_logits(), answers.labels, softening)
+
+
+def softened_confidence(logits: Values, labels: Labels, softening: Softening) -> Values:
+    """Log-probability of the record's own label under a softened softmax; see `Softening`."""
+    scaled = logits / softening.temperature
+    if softening.order is None:
+        return -np.logaddexp(0.0, softening.margin - scaled_logit(Classes.of(scaled), labels))
+    own = np.arange(logits.shape[-1]) == labels[..., None]
+    scaled = scaled - softening.margin * own
+    weights = np.ones_like(scaled)
+    with np.errstate(invalid="ignore"):  # masked classes
+        for power in range(softening.order, 0, -1):
+            weights = 1 + scaled / power * weights
+    weights = np.where(np.isinf(scaled), 0.0, weights)
+    with np.errstate(divide="ignore"):
+        return -np.log1p(np.where(own, 0.0, weights).sum(axis=-1) / _at(weights, labels))
 
 
 def _of_record(name: str, values: Values) -> Values:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .roc import check_scores
+from .softening import EXAMPLES, Softening
 
 if TYPE_CHECKING:
     from .shadow_signals import ShadowSignals
@@ -256,13 +257,14 @@ def named_attacks(attacks: Attack | Iterable[Attack]) -> Mapping[str, Attack]:
 
 
 def check_signal(name: str) -> str:
-    """Returns `name` if it is one of `SIGNAL_NAMES` or `FURTHER_SIGNALS`.
+    """Returns `name` if it is one of `SIGNAL_NAMES` or `FURTHER_SIGNALS`, or that of a softened confidence.
 
     Raises:
       ValueError: if it is not.
     """
-    if name not in (*SIGNAL_NAMES, *FURTHER_SIGNALS):
-        raise ValueError(f"{name!r} is not a signal; choose one of {', '.join((*SIGNAL_NAMES, *FURTHER_SIGNALS))}.")
+    if name not in (*SIGNAL_NAMES, *FURTHER_SIGNALS) and Softening.of(name) is None:
+        known = ", ".join((*SIGNAL_NAMES, *FURTHER_SIGNALS, EXAMPLES))
+        raise ValueError(f"{name!r} is not a signal; choose one of {known}.")
     return name
 
 

@@ -14,6 +14,7 @@ from .compressed_size import compressed_sizes
 from .gradient_norm import weights_gradient_norm
 from .graph_loop import stacked
 from .graph_reading import largest_tensor_bytes, written_variables
+from .head import fits, signals_listed
 from .model_call import ModelCall
 from .model_checks import check_model
 from .output_reading import FINE, NO_POSITION, NO_PROBABILITIES, OutputReading
@@ -183,11 +184,10 @@ class SignalPass:
         records: tuple[Any, ...],
         describe: Callable[[NDArray[np.intp]], str],
     ) -> Signals:
-        fitting = (*self.head.signals, *self.head.further_signals)
-        unfit = [name for name in names if name not in fitting]
+        unfit = [name for name in names if not fits(self.head, name)]
         if unfit:
             raise ValueError(
-                f"signal {unfit[0]!r} does not fit this model's head ({self.head.kind}); it has {', '.join(fitting)}."
+                f"signal {unfit[0]!r} does not fit this model's head ({self.head.kind}); it has {signals_listed(self.head)}."
             )
         self._refuse_gradients_of_weights(names)
         count, whose = _count(records), records is self._audited

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,13 @@ from .gradient_norm import last_layer_input
 from .label_reading import check_targets, class_labels, names_classes
 from .model_loss import ModelLoss
 from .position_means import lowest_positions, mean_over_positions, sum_over_positions
-from .signals import CLASSIFIER_SIGNALS, TOP_SIGNALS, over_labels, two_class_logits
+from .signals import CLASSIFIER_SIGNALS, TOP_SIGNALS, over_labels, softened_confidence, two_class_logits
+from .softening import EXAMPLES, Softening
 
 # log p of a probability that underflowed: the smallest normal float32, the type most models answer in.
 _TINY = 1.1754944e-38
+# Kinds of heads whose softmax can be softened.
+_SOFTENABLE = ("categorical", "binary")
 _ROUNDING = 1e-3  # of probabilities in half precision
 # Operations that pass their input on unchanged in meaning.
 _TRANSPARENT = ("Identity", "Cast", "StopGradient", "CheckNumerics", "EnsureShape")
@@ -58,7 +63,7 @@ class Head:
     def further_signals(self) -> tuple[str, ...]:
         """The signals that fit this head too, and are computed where an attack asks for them."""
         largest = () if self.kind == "loss_only" else tuple(TOP_SIGNALS)
-        positions = self.kind in ("categorical", "binary") and self.labels is not None and self.labels.ndim > 1
+        positions = self.kind in _SOFTENABLE and self.labels is not None and self.labels.ndim > 1
         gradients = () if self.by_model else ("gradient_norm", "weight_gradient_norm")
         return (*largest, *(("min_k", "zlib") if positions else ()), *gradients)
 
@@ -69,7 +74,7 @@ class Head:
         `zlib` is the sum of all, which `SignalPass` divides by the record's compressed size.
 
         Args:
-          name: one of `signals` or `further_signals`, those of gradients apart.
+          name: of a signal that fits, those of gradients apart; see `fits`.
           outputs: the output [n, ...].
           y: the labels as the loss takes them.
           labels: the rows of `self.labels` that belong to them.
@@ -128,7 +133,7 @@ class Head:
         return mean_over_positions(self._classifier_signal("confidence", logits, labels), valid)
 
     def _classifier_signal(self, name: str, logits: Any, labels: Any) -> Any:
-        signal = TOP_SIGNALS[name] if name in TOP_SIGNALS else CLASSIFIER_SIGNALS[name]
+        signal = _classifier_signal_called(name)
         if self.kind == "categorical":
             return signal(logits, labels)
         values = signal(two_class_logits(logits), labels)
@@ -223,6 +228,24 @@ def _kind(loss: ModelLoss, activation: str | None, shape: Any, y: NDArray[Any]) 
     if activation == "sigmoid" and np.isin(y, (0, 1)).all() and y.size == len(y) * shape[-1]:
         return one_of_each
     return "loss_only"
+
+
+def fits(head: Any, name: str) -> bool:
+    """True if a head (or a `SummedHead`) has a signal of this name."""
+    softened = head.kind in _SOFTENABLE and Softening.of(name) is not None
+    return softened or name in (*head.signals, *head.further_signals)
+
+
+def signals_listed(head: Any) -> str:
+    """The names of a head's signals, for a sentence."""
+    return ", ".join((*head.signals, *head.further_signals, *([EXAMPLES] if head.kind in _SOFTENABLE else [])))
+
+
+def _classifier_signal_called(name: str) -> Callable[[Any, Any], Any]:
+    softening = Softening.of(name)
+    if softening is not None:
+        return partial(softened_confidence, softening=softening)
+    return TOP_SIGNALS[name] if name in TOP_SIGNALS else CLASSIFIER_SIGNALS[name]
 
 
 def _keras_sees(outputs: Any) -> bool:

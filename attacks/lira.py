@@ -81,13 +81,20 @@ def lira_scores(
         with two models, so that no spread can be told.
     """
     values = shadow_values(target, shadow, trained_on)
-    return _scores(_sides(values, mode, variance), values.target)
+    return _scores(sides_of(values, mode, variance), values.target)
 
 
-def _sides(values: ShadowValues, mode: str, variance: str) -> tuple[Side | None, Side]:
-    """(IN or None, OUT)."""
-    _choose("mode", mode, MODES)
-    _choose("variance", variance, VARIANCES)
+def sides_of(values: ShadowValues, mode: str, variance: str) -> tuple[Side | None, Side]:
+    """The distributions of each record's signal: (IN, or None offline; OUT).
+
+    Args:
+      values: the signal; of the target's only the shape is used.
+      mode, variance: see `lira_scores`.
+    Raises:
+      ValueError: on unknown names, or if no record has two models on a side that is needed.
+    """
+    check_choice("mode", mode, MODES)
+    check_choice("variance", variance, VARIANCES)
     out_side = _side(values.shadow, ~values.trained_on, variance, "OUT")
     return (None if mode == "offline" else _side(values.shadow, values.trained_on, variance, "IN")), out_side
 
@@ -135,7 +142,8 @@ def _student_t(
     return Side(np.where(counts > 0, loc, np.nan), scale, np.broadcast_to(2 * alpha, means.shape))
 
 
-def _choose(name: str, value: str, known: tuple[str, ...]) -> None:
+def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Raises ValueError, with what there is to choose from, if `value` is none of `known`."""
     if value not in known:
         raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, known))}.")
 
@@ -164,8 +172,8 @@ class LiRA:
     needs_shadows: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
-        _choose("mode", self.mode, MODES)
-        _choose("variance", self.variance, VARIANCES)
+        check_choice("mode", self.mode, MODES)
+        check_choice("variance", self.variance, VARIANCES)
         check_signal(self.signal)
         object.__setattr__(self, "queries", tuple(self.queries))
         check_name(self.name)
@@ -179,7 +187,7 @@ class LiRA:
         """Learns the distributions of each record's signal, IN and OUT."""
         shadows = context.shadow_models()
         values = shadow_values(np.zeros(shadows[self.signal].shape[1:]), shadows[self.signal], shadows.trained_on)
-        return FittedLiRA(self.signal, *_sides(values, self.mode, self.variance))
+        return FittedLiRA(self.signal, *sides_of(values, self.mode, self.variance))
 
 
 @dataclass(frozen=True)

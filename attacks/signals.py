@@ -17,6 +17,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from .softening import Softening
+
 
 def scaled_logit(logits: Any, labels: Any) -> Any:
     """Log-odds that a record is given its own label, in nats: the true logit minus the log-sum-exp of the others.
@@ -78,6 +80,33 @@ def top(logits: Any, labels: Any, place: int) -> Any:
     logits, _ = _prepared(logits, labels)
     log_p, _ = _log_p_and_log_rest(logits)
     return tf.math.top_k(log_p, min(place, logits.shape[-1])).values[..., -1]
+
+
+def softened_confidence(logits: Any, labels: Any, softening: Softening) -> Any:
+    """Log-probability of the record's own label, in nats, under a softened softmax.
+
+    With a Taylor polynomial it depends on a shift of all logits, which the model's own softmax does not see; where only
+    probabilities can be had, their logarithms stand for the logits.
+    Source: Zarifzadeh et al. 2024, arXiv:2312.03262.
+    """
+    if softening.order is None:
+        return -tf.math.softplus(
+            softening.margin - scaled_logit(tf.cast(logits, tf.float64) / softening.temperature, labels)
+        )
+    logits, own = _prepared(logits, labels)
+    logits = logits / softening.temperature - tf.where(own, tf.constant(softening.margin, tf.float64), 0.0)
+    weights = tf.where(tf.math.is_inf(logits), tf.zeros_like(logits), _taylor(logits, softening.order))
+    others = tf.reduce_sum(tf.where(own, tf.zeros_like(weights), weights), axis=-1)
+    # −log(1 + ratio) instead of log(own / sum): no more than 0, and exact where the ratio is tiny.
+    return -tf.math.log1p(others / _own_logit(weights, own))
+
+
+def _taylor(values: Any, order: int) -> Any:
+    """Σ_{i≤order} values^i / i!, by Horner's rule."""
+    total = tf.ones_like(values)
+    for power in range(order, 0, -1):
+        total = 1 + values / power * total
+    return total
 
 
 CLASSIFIER_SIGNALS: dict[str, Callable[[Any, Any], Any]] = {

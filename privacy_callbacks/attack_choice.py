@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from privacy_callbacks.attacks.attack import Attack, needs
-from privacy_callbacks.attacks.head import Head
+from privacy_callbacks.attacks.head import Head, fits, signals_listed
 from privacy_callbacks.attacks.lira import LiRA
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.rmia import RMIA
@@ -41,16 +41,14 @@ def refuse_unfit(attacks: Mapping[str, Attack], head: Head | SummedHead, with_sh
             "shadow models would be trained for nobody: none of the attacks compares with them; add LiRA() or RMIA(), say, "
             "or leave shadow_models out."
         )
-    fitting = (*head.signals, *head.further_signals)
     for name, attack in attacks.items():
         if name in RECORD_COLUMNS:
             raise ValueError(f"attack {name!r} is called like a column of records(); give it another name=.")
-        unfit = [signal for signal in attack.signals if signal not in fitting]
+        unfit = [signal for signal in attack.signals if not fits(head, signal)]
         if unfit:
             raise ValueError(
                 f"attack {name!r} reads the signal {unfit[0]!r}, which does not fit this model's head ({head.kind}); it has "
-                f"{', '.join(fitting)}. Leave the attack out, or let it read another "
-                f"({type(attack).__name__}(signal='loss'), say)."
+                f"{signals_listed(head)}. Leave the attack out, or give one that reads another (Threshold('loss'), BASE('loss'))."
             )
 
 

@@ -9,6 +9,7 @@ from gaussian_world import GaussianWorld
 
 import privacy_callbacks.attacks as package
 from privacy_callbacks.attacks import (
+    BASE,
     RMIA,
     Attack,
     AttackContext,
@@ -18,6 +19,7 @@ from privacy_callbacks.attacks import (
     LabelOnly,
     LeakageReport,
     LiRA,
+    MultiSignalLiRA,
     QuantileRegression,
     ShadowClassifier,
     ShadowSignals,
@@ -36,6 +38,14 @@ WITH_SHADOWS = [
     RMIA(),
     RMIA("online", name="rmia_online"),
     RMIA(form="percentile", name="rmia_percentile"),
+    RMIA(form="percentile", over_queries="majority", name="rmia_majority"),
+    RMIA(temperature=2.0, name="rmia_softened"),
+    RMIA(softmax="taylor", soft_margin=0.6, temperature=2.0, name="rmia_taylor"),
+    BASE(),
+    BASE(mode="offline", name="base_offline"),
+    BASE("loss", name="base_loss"),
+    MultiSignalLiRA(),
+    MultiSignalLiRA(("loss", "margin"), "offline", "per_record", name="multi_signal_lira_offline"),
     AttackR(),
     DifficultyCalibration(),
     ShadowClassifier(),
@@ -56,10 +66,11 @@ MODELS = 16
 
 
 def as_signals(values):
-    """One number a record as every signal; the confidence as a log-probability that orders records alike."""
+    """One number a record as every signal; confidences as log-probabilities that order records alike."""
     values = np.asarray(values, float)
     values = values[..., None]
-    return {**dict.fromkeys((*SIGNAL_NAMES, *FURTHER_SIGNALS), values), "confidence": -np.logaddexp(0, -values)}
+    confidences = dict.fromkeys(("confidence", "confidence_t2", "taylor_n4_m0.6_t2"), -np.logaddexp(0, -values))
+    return {**dict.fromkeys((*SIGNAL_NAMES, *FURTHER_SIGNALS), values), **confidences}
 
 
 class World:

@@ -9,6 +9,7 @@ from privacy_callbacks.attacks import (
     AttackContext,
     LeakageReport,
     ShadowSignals,
+    Signals,
     lira_scores,
     rmia_scores,
     tune_rmia,
@@ -104,6 +105,86 @@ def test_probabilities_that_underflow_keep_their_order():
     assert rmia_scores([-np.inf, -1.0, -1.0], shadow, never)[0] == -np.inf
 
 
+def asked_often(queries, records=20, population=30, models=6, seed=0):
+    rng = np.random.default_rng(seed)
+    _, _, trained_on, *_ = small(models, records)
+    log_p = lambda *shape: special.log_expit(2 * rng.normal(size=shape))  # noqa: E731
+    target, shadow = log_p(records, queries), log_p(models, records, queries)
+    return target, shadow, trained_on, log_p(population, queries), log_p(models, population, queries)
+
+
+@pytest.mark.parametrize("mode", ["offline", "online"])
+@pytest.mark.parametrize("gamma", [1.0, 2.0])
+@pytest.mark.parametrize("queries", [1, 2, 3, 6])
+def test_a_majority_is_more_than_half_of_the_queries_in_which_a_record_surpasses_another(queries, gamma, mode):
+    """The definition: each query by itself, every pair (x, z), votes counted; half of the votes is no majority."""
+    target, shadow, trained_on, population, population_shadow = asked_often(queries)
+    of_x, of_z = np.zeros((20, queries)), np.zeros((30, queries))
+    for q in range(queries):
+        of_x[:, q], _ = naive(
+            target[:, q], shadow[..., q], trained_on, population[:, q], population_shadow[..., q], mode, 0.3, gamma
+        )
+        never = np.zeros((6, 30), bool)
+        of_z[:, q] = rmia_scores(population[:, q], population_shadow[..., q], never)
+    won = [[sum(of_x[n] - of_z[z] > np.log(gamma)) > queries / 2 for z in range(30)] for n in range(20)]
+    options = {"mode": mode, "gamma": gamma, "form": "percentile", "over_queries": "majority"}
+    ours = rmia_scores(target, shadow, trained_on, population, population_shadow, **options)
+    np.testing.assert_allclose(ours, np.mean(won, axis=1))
+
+
+def test_a_vote_of_one_query_is_the_percentile():
+    arrays = small(records=200)
+    majority = rmia_scores(*arrays, form="percentile", over_queries="majority")
+    np.testing.assert_array_equal(majority, rmia_scores(*arrays, form="percentile"))
+
+
+def test_the_vote_is_the_same_in_blocks_of_any_size(monkeypatch):
+    import privacy_callbacks.attacks.rmia as module
+
+    options = {"form": "percentile", "over_queries": "majority"}
+    whole = rmia_scores(*asked_often(5), **options)
+    for size in (1, 100):
+        monkeypatch.setattr(module, "_COMPARED_AT_ONCE", size)
+        np.testing.assert_array_equal(rmia_scores(*asked_often(5), **options), whole)
+
+
+def test_a_vote_does_not_move_for_one_query_that_goes_wild():
+    """The mean does: that is what a vote is for."""
+    arrays = asked_often(5)
+    target = arrays[0].copy()
+    target[:, 0] = -1_000.0
+    moved = {}
+    for over in ("mean", "majority"):
+        options = {"form": "percentile", "over_queries": over}
+        moved[over] = np.abs(rmia_scores(target, *arrays[1:], **options) - rmia_scores(*arrays, **options)).mean()
+    assert moved["majority"] < 0.25
+    assert rmia_scores(target, *arrays[1:], form="percentile").max() == 0
+
+
+def test_records_that_lack_a_side_have_no_vote():
+    target, shadow, trained_on, *population = asked_often(3)
+    trained_on[:, 3], trained_on[:, 5] = True, False
+    options = {"form": "percentile", "over_queries": "majority"}
+    for mode, missing in (("offline", [3]), ("online", [3, 5])):
+        ours = rmia_scores(target, shadow, trained_on, *population, mode=mode, **options)
+        assert np.flatnonzero(np.isnan(ours)).tolist() == missing
+
+
+def test_the_attack_passes_everything_on():
+    target, shadow, trained_on, population, population_shadow = asked_often(3)
+    options = {"mode": "online", "a": 0.5, "gamma": 1.5, "form": "percentile", "over_queries": "majority"}
+    attack = RMIA(**options, temperature=2.0, queries=[abs, abs, abs])
+    (name,) = attack.signals
+    shadows = ShadowSignals({name: shadow}, trained_on, {name: population_shadow})
+    fitted = attack.fit(AttackContext(Signals({name: population}), shadows=shadows))
+    expected = rmia_scores(
+        target, shadow.astype(np.float32), trained_on, population, population_shadow.astype(np.float32), **options
+    )
+    np.testing.assert_array_equal(fitted.score(Signals({name: target})), expected)
+    assert attack.queries == (abs, abs, abs)
+    assert attack.needs_population
+
+
 def test_queries_are_averaged_as_log_ratios():
     rng = np.random.default_rng(2)
     target, shadow = -rng.random((5, 2)), -rng.random((4, 5, 2))
@@ -143,8 +224,10 @@ def test_tuning_drops_the_complement_of_each_surrogate(monkeypatch):
 
     log_p, trained_on = worlds(1.0, 8)
     used = []
-    whole = module._log_mean
-    monkeypatch.setattr(module, "_log_mean", lambda values, chosen: used.append(len(values)) or whole(values, chosen))
+    whole = module.log_mean_probability
+    monkeypatch.setattr(
+        module, "log_mean_probability", lambda values, chosen: used.append(len(values)) or whole(values, chosen)
+    )
     tune_rmia(log_p, trained_on)
     assert used == [6, 6, 6, 6]
 
@@ -181,6 +264,8 @@ def test_with_two_shadow_models_a_is_not_tuned():
         ({"gamma": np.inf}, "gamma is inf"),
         ({"mode": "both"}, "mode is 'both'"),
         ({"form": "percentile"}, "give population_target and population_shadow"),
+        ({"over_queries": "median"}, "over_queries is 'median'; give 'mean' or 'majority'"),
+        ({"over_queries": "majority"}, "give it with form='percentile'"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, message):
@@ -198,3 +283,19 @@ def test_a_population_of_other_models_is_refused():
     target, shadow, trained_on, population, population_shadow = small()
     with pytest.raises(ValueError, match="population_shadow has 4 models, shadow 6"):
         rmia_scores(target, shadow, trained_on, population, population_shadow[:4], form="percentile")
+
+
+def test_a_vote_needs_the_same_queries_on_both_sides():
+    target, shadow, trained_on, population, population_shadow = asked_often(3)
+    with pytest.raises(ValueError, match="the population was asked 2 queries a record, the audited records 3"):
+        rmia_scores(
+            target,
+            shadow,
+            trained_on,
+            population[:, :2],
+            population_shadow[..., :2],
+            form="percentile",
+            over_queries="majority",
+        )
+    with pytest.raises(ValueError, match="give it with form='percentile'"):
+        RMIA(over_queries="majority")
