@@ -17,9 +17,9 @@ import json
 import os
 import platform
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -30,7 +30,7 @@ from .whole_files import is_unfinished, read_arrays, read_json, remove_unfinishe
 SCHEMA_VERSION = 1
 _FORMAT = "privacy_callbacks shadow fleet"
 _STATES_KEPT = 2
-_HELD: dict[Path, weakref.ref[IO[str]]] = {}
+_HELD: weakref.WeakValueDictionary[Path, FleetFiles] = weakref.WeakValueDictionary()
 
 
 class Outcome(NamedTuple):
@@ -76,13 +76,13 @@ class FleetFiles:
 
     def __init__(self, folder: str | os.PathLike[str], shared: bool = False) -> None:
         self.folder = Path(folder)
-        self._lock: IO[str] | None = None
+        self._unlock: Callable[[], Any] = lambda: None
         self.manifest: dict[str, Any] = {}
         self.trouble = ""
         try:
             (self.folder / "rates").mkdir(parents=True, exist_ok=True)
             if not shared:
-                self._lock = _locked(self.folder.resolve() / "lock")
+                self._take()
         except OSError as reason:
             raise ValueError(f"checkpoint_dir {str(self.folder)!r} cannot be written to: {reason}.") from reason
         if shared:
@@ -204,9 +204,15 @@ class FleetFiles:
 
     def close(self) -> None:
         """Lets other processes work in the folder."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._unlock()
+
+    def _take(self) -> None:
+        folder = self.folder.resolve()
+        before = _HELD.pop(folder, None)
+        if before is not None:
+            before.close()  # of a fit of this process that was broken off
+        self._unlock = weakref.finalize(self, os.close, _locked(folder / "lock"))
+        _HELD[folder] = self
 
     def _write(self, path: Path, arrays: Sequence[Any], about: Mapping[str, Any]) -> None:
         if self.trouble:
@@ -261,22 +267,18 @@ def _versions() -> dict[str, str]:
     return {"tensorflow": tf.__version__, "keras": keras.__version__, "machine": platform.machine()}
 
 
-def _locked(path: Path) -> IO[str]:
-    if path in _HELD and (before := _HELD[path]()) is not None:
-        before.close()  # of a fit of this process that was broken off
-    lock = path.open("a")
-    _HELD[path] = weakref.ref(lock)
+def _locked(path: Path) -> int:
+    """A file descriptor that holds the lock until it is closed, at the latest when the process ends."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         import fcntl
-    except ImportError:  # no such locks on Windows
-        return lock
-    try:
+
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as reason:
-        lock.close()
+        os.close(lock)
         raise ValueError(
             f"another process trains shadow models in checkpoint_dir {str(path.parent)!r}; wait for it, or give another directory."
         ) from reason
-    except OSError:
-        pass  # a file system without locks
+    except (ImportError, OSError):
+        pass  # Windows, or a file system without locks
     return lock

@@ -63,7 +63,7 @@ def write_arrays(path: Path, arrays: Sequence[Any], about: Mapping[str, Any]) ->
 def read_arrays(path: Path) -> tuple[list[NDArray[Any]], dict[str, Any]] | None:
     """What `write_arrays` wrote; None if the file is not there, cut short or changed."""
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             described = json.loads(held[_ABOUT].tobytes())
             stored = [held[str(index)] for index in range(len(described["types"]))]
     except Exception:  # a damaged archive fails in a dozen ways

@@ -119,6 +119,11 @@ class Lockstep:
             raise
         self.answers: dict[int, ShadowAnswers] = {} if self.waits else {-1: untrained}
 
+    @property
+    def kept_epochs(self) -> int:
+        """How many epochs have been begun in `checkpoint_dir`, in this run or before."""
+        return 0 if self._fleet is None else self._fleet.kept_epochs
+
     def on_epoch_begin(self, epoch: int, warn: Callable[[str], None]) -> list[str]:
         """Forgets the learning rates of the epoch before; a fleet of an interrupted fit is brought to where the target goes on.
 
@@ -128,8 +133,7 @@ class Lockstep:
         self._rates = []
         if self._begun:
             return []
-        self._begun = True
-        kept = 0 if self._fleet is None else self._fleet.kept_epochs
+        self._begun, kept = True, self.kept_epochs
         if not epoch or not kept:
             return self._doubts
         with self._may_fail(warn):
@@ -242,13 +246,14 @@ class Lockstep:
 
     def _remarks(self) -> list[str]:
         remarks = []
-        if self._rate_changed:
+        others = [] if self._fleet is None else self._fleet.other_rates
+        if self._rate_changed and not others:
             remarks.append("The learning rate was changed during training; shadow models took the same, step by step.")
         if self._model.optimizer is not self._optimizer:
             remarks.append("The target's optimizer was replaced during training; shadow models kept the first one.")
-        if self._fleet is not None and self._fleet.other_rates:
-            others = ", ".join(str(epoch + 1) for epoch in self._fleet.other_rates)
-            remarks.append(f"Shadow models were trained with other learning rates than the target in epoch {others}.")
+        if others:
+            named = ", ".join(str(epoch + 1) for epoch in others)
+            remarks.append(f"Shadow models were trained with other learning rates than the target in epoch {named}.")
         trained = len(self._rates_of_epochs)
         if self._ended and self.waits and self._epochs != trained:
             remarks.append(f"Shadow models were trained for {self._epochs} epochs, the target for {trained}.")

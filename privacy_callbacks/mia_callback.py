@@ -272,6 +272,11 @@ class MIACallback(Findings, keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         assert self._publisher is not None
+        epochs = int((self.params or {}).get("epochs") or 0)
+        if self._epoch is None and self._lockstep is not None and 0 < epochs <= self._lockstep.kept_epochs:
+            # Interrupted after its last epoch, before its end: Keras goes on with no epoch at all.
+            self.on_epoch_begin(epochs)
+            self._epoch = epochs - 1
         try:
             if self._lockstep is not None and self._epoch is not None:
                 self._lockstep.on_train_end(self._warn)

@@ -49,7 +49,7 @@ def fleet_alone(folder, engine, out):
 
 
 def fit_in_lockstep(folder, engine, out):
-    """Fits a target with the callback before Keras' BackupAndRestore, and writes the shadow models' signals of every epoch left."""
+    """Fits a target with the callback before Keras' BackupAndRestore, and writes the shadow models' last signals."""
     members, nonmembers = world()
     folder = Path(folder)
     mia = MIACallback(
@@ -62,7 +62,7 @@ def fit_in_lockstep(folder, engine, out):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         target().fit(*members, batch_size=10, epochs=EPOCHS, verbose=0, shuffle=False, callbacks=[mia, backup])
-    _write(out, mia.shadow_signals[0])
+    _write(out, mia.shadow_signals[EPOCHS - 1])
 
 
 def _write(out, signals):

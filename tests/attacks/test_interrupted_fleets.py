@@ -1,0 +1,455 @@
+"""A fleet that is interrupted ends as one that is not, and a folder of another fleet is not taken for its own."""
+
+import os
+import pathlib
+import shutil
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from interrupted_runs import EPOCHS, MODELS, fit_in_lockstep, fleet_alone, killed_somewhere, plan, run, target, world
+
+from privacy_callbacks import AuditSet, AuditWarning, MIACallback
+from privacy_callbacks.attacks import LiRA, ShadowModels, Threshold
+from privacy_callbacks.attacks.fleet_files import FleetFiles
+from privacy_callbacks.attacks.fleet_here import FleetHere
+from privacy_callbacks.attacks.graph_digest import graph_digest
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
+KILLS = int(os.environ.get("KILLS", "20"))
+
+
+def pool():
+    members, nonmembers = world()
+    return tuple(np.concatenate(pair) for pair in zip(members, nonmembers, strict=True))
+
+
+def alone(folder=None, engine="compiled", model=None, data=None, **options):
+    x, y = data or pool()
+    settings = {"epochs": EPOCHS, "batch_size": 10, "engine": engine, "checkpoint_dir": folder, **options}
+    return ShadowModels(settings.pop("num_models", MODELS), **settings).fit(model or target(), x, y, verbose=0)
+
+
+def same(one, other):
+    assert list(one) == list(other)
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+    np.testing.assert_array_equal(one.trained_on, other.trained_on)
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    return {engine: alone(engine=engine) for engine in ("compiled", "fit")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder of a finished fleet; tests copy it."""
+    folder = tmp_path_factory.mktemp("finished") / "fleet"
+    alone(folder)
+    return folder
+
+
+@pytest.fixture
+def kept(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "fleet")
+    return tmp_path / "fleet"
+
+
+class Broken(KeyboardInterrupt):
+    pass
+
+
+@pytest.fixture
+def break_off(monkeypatch):
+    """Lets the epochs of groups be counted, and broken off after some."""
+    advanced, trained = FleetHere._advanced, []
+
+    def after(count):
+        trained.clear()
+
+        def counting(self, number, epoch):
+            if len(trained) >= count:
+                raise Broken
+            outcome = advanced(self, number, epoch)
+            trained.append((number, epoch))
+            return outcome
+
+        monkeypatch.setattr(FleetHere, "_advanced", counting)
+        return trained
+
+    return after
+
+
+@pytest.mark.parametrize("engine", ["compiled", "fit"])
+def test_a_fleet_broken_off_again_and_again_ends_with_the_same_bits(engine, undisturbed, tmp_path, break_off):
+    for count in (1, 3, 2, 4):
+        break_off(count)
+        with pytest.raises(Broken):
+            alone(tmp_path / "fleet", engine)
+    trained = break_off(1_000)
+    same(alone(tmp_path / "fleet", engine), undisturbed[engine])
+    # A group in training at the same time as one that is broken off is finished.
+    assert len(trained) <= MODELS * EPOCHS - 10
+
+
+def test_a_finished_fleet_is_not_trained_again(kept, undisturbed, break_off):
+    break_off(0)
+    same(alone(kept), undisturbed["compiled"])
+    # Nor where the records come in another order: a later target has other members among them.
+    x, y = pool()
+    order = np.random.default_rng(1).permutation(len(x))
+    again = alone(kept, data=(x[order], y[order]))
+    np.testing.assert_array_equal(again["loss"], undisturbed["compiled"]["loss"][:, order])
+    np.testing.assert_array_equal(again.trained_on, undisturbed["compiled"].trained_on[:, order])
+
+
+def test_a_finished_fleet_can_be_trained_for_longer(kept, break_off):
+    trained = break_off(1_000)
+    longer = alone(kept, epochs=EPOCHS + 1)
+    assert len(trained) == MODELS
+    same(longer, alone(epochs=EPOCHS + 1))
+
+
+def test_a_shorter_training_is_found_as_it_was(kept, undisturbed, break_off):
+    """Its signals were not asked then: the group is trained anew up to there, without a trace in the folder."""
+    before = {path: path.read_bytes() for path in kept.rglob("state-*")}
+    same(alone(kept, epochs=2), alone(epochs=2))
+    assert {path: path.read_bytes() for path in kept.rglob("state-*")} == before
+    same(alone(kept), undisturbed["compiled"])
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+@pytest.mark.parametrize("files", ["state-00005.npz", "state-*.npz", "trained-*.npz", "asked-*.npz", "*.npz"])
+def test_what_is_damaged_is_made_again(kept, undisturbed, files, damage):
+    for path in kept.glob(f"group-000[13]/{files}"):
+        content = path.read_bytes()
+        if damage == "gone":
+            path.unlink()
+        else:
+            path.write_bytes(content[: len(content) // 2] + (b"" if damage == "cut" else b"\0" * (len(content) // 2)))
+    same(alone(kept), undisturbed["compiled"])
+
+
+def test_learning_rates_of_old_are_those_of_a_repetition(tmp_path):
+    """Two epochs in lockstep at rates of their own; then the second is wanted again, of which no state is left."""
+    members, nonmembers = world()
+
+    class Rates(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.optimizer.learning_rate = 0.01 / (epoch + 1)
+
+    def fitted(folder, attacks):
+        mia = MIACallback(members, nonmembers, attacks=attacks, shadow_models=plan(folder, "compiled"), audit_size=60)
+        with pytest.warns(AuditWarning, match="cannot resolve"):
+            target().fit(*members, batch_size=10, epochs=4, verbose=0, shuffle=False, callbacks=[mia, Rates()])
+        return mia.shadow_signals
+
+    folder = tmp_path / "fleet"
+    ours = fitted(folder, [LiRA()])
+    twice = (lambda x: x, lambda x: 0.5 * x)
+    again, fresh = fitted(folder, [LiRA(queries=twice)]), fitted(None, [LiRA(queries=twice)])
+    assert set(ours) == set(again) == {-1, 0, 1, 2, 3}
+    for step in ours:
+        np.testing.assert_array_equal(again[step]["scaled_logit"], fresh[step]["scaled_logit"])
+        np.testing.assert_array_equal(again[step]["scaled_logit"][..., 0], ours[step]["scaled_logit"][..., 0])
+
+
+def other_model():
+    model = target()
+    model.layers[2].negative_slope = 0.1
+    return model
+
+
+def other_optimizer(rate=1e-3):
+    model = target()
+    model.compile(keras.optimizers.Adam(rate, beta_1=0.8), "sparse_categorical_crossentropy")
+    return model
+
+
+def drawn_otherwise(layer):
+    config = {key: value for key, value in layer.get_config().items() if key != "kernel_initializer"}
+    return type(layer).from_config(config)
+
+
+def faster():
+    model = target()
+    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"data": (pool()[0] + 1, pool()[1])}, "with another: the records of the pool. Give an empty directory"),
+        ({"data": (pool()[0], 2 - pool()[1])}, "the records of the pool"),
+        ({"seed": 1}, "the seed"),
+        ({"num_models": 6}, "the number of shadow models"),
+        ({"batch_size": 12}, "the batch size"),
+        ({"class_weight": {0: 2.0}}, "class weights"),
+        ({"model": other_model}, "the model's training step"),
+        ({"model": other_optimizer}, "the optimizer"),
+        ({"model": faster}, "the optimizer"),
+        ({"model_fn": lambda: keras.models.clone_model(target(), clone_function=drawn_otherwise)}, "the initial weights that the model's initializers"),
+        ({"augment": lambda x, seed: x + 1.0}, "the augmentation"),
+        ({"engine": "fit"}, "engine 'compiled', which rounds otherwise than 'fit'; give engine='compiled' or 'auto'"),
+    ],
+)
+def test_a_folder_of_another_fleet_is_refused_with_what_differs(kept, options, reason):
+    before = {path: path.stat().st_mtime_ns for path in kept.rglob("*.npz")}
+    if "model" in options:
+        options = {**options, "model": options["model"]()}
+    with pytest.raises(ValueError, match=reason):
+        alone(kept, **options)
+    assert {path: path.stat().st_mtime_ns for path in kept.rglob("*.npz")} == before
+
+
+def test_auto_takes_the_engine_that_the_fleet_was_begun_with(kept, undisturbed, break_off):
+    break_off(0)
+    same(alone(kept, "auto"), undisturbed["compiled"])
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("…")
+    with pytest.raises(ValueError, match=r"holds thesis.tex, but no fleet of shadow models; give an empty directory"):
+        alone(tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.name not in ("rates", "lock")] == ["thesis.tex"]
+    with pytest.raises(ValueError, match="cannot be written to"):
+        alone(tmp_path / "thesis.tex")
+    with pytest.raises(ValueError, match="checkpoint_dir is 3; give the path"):
+        ShadowModels(checkpoint_dir=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "damaged or not of a fleet"),
+        ("[]", "damaged or not of a fleet"),
+        ('{"format": "privacy_callbacks shadow fleet", "schema_version": 9}', "has schema version 9, this is 1"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_refused(kept, text, reason):
+    (kept / "fleet.json").write_text(text)
+    with pytest.raises(ValueError, match=reason):
+        alone(kept)
+
+
+def test_other_versions_are_said(kept, undisturbed):
+    path = kept / "fleet.json"
+    path.write_text(path.read_text().replace(tf.__version__, "2.0.0"))
+    again = alone(kept)
+    same(again, undisturbed["compiled"])
+    assert "were begun with tensorflow 2.0.0" in again.warnings[-1]
+
+
+def test_two_processes_do_not_work_in_one_folder(kept, undisturbed):
+    fcntl = pytest.importorskip("fcntl")
+    with (kept / "lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match="another process trains shadow models in checkpoint_dir"):
+            alone(kept)
+    held = FleetFiles(kept)  # by a fit of this process that was broken off
+    same(alone(kept), undisturbed["compiled"])
+    held.close()
+
+
+def test_a_full_disk_is_said_and_ends_nothing(tmp_path, undisturbed, monkeypatch):
+    from privacy_callbacks.attacks import fleet_files
+
+    write, count = fleet_files.write_arrays, []
+
+    def full(path, arrays, about):
+        count.append(path)
+        if len(count) > 12:
+            raise OSError(28, "No space left on device")
+        write(path, arrays, about)
+
+    monkeypatch.setattr(fleet_files, "write_arrays", full)
+    signals = alone(tmp_path / "fleet")
+    same(signals, undisturbed["compiled"])
+    assert "checkpoint_dir could not be written to (OSError: [Errno 28] No space left" in signals.warnings[-1]
+    monkeypatch.setattr(fleet_files, "write_arrays", write)
+    same(alone(tmp_path / "fleet"), undisturbed["compiled"])
+
+
+def test_a_diverged_model_stays_left_out(tmp_path, break_off):
+    x, y = pool()
+    y = np.where(np.arange(120) == 0, 2, y % 2)
+    options = {"data": (x, y), "class_weight": {2: float("inf")}, "epochs": 3}  # who trains on the first record diverges
+    wanted = alone(**options)
+    break_off(3)
+    with pytest.raises(Broken):
+        alone(tmp_path / "fleet", **options)
+    break_off(1_000)
+    again = alone(tmp_path / "fleet", **options)
+    same(again, wanted)
+    assert again.num_models < MODELS
+    assert again.warnings == wanted.warnings
+
+
+def test_at_most_the_two_newest_states_are_kept(kept):
+    for group in range(MODELS):
+        states = sorted(path.name for path in (kept / f"group-{group:04d}").glob("state-*"))
+        assert states == ["state-00004.npz", "state-00005.npz"]
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Breaks a fit off at the end of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise Broken
+
+
+def lockstep_fit(folder, *more, ours_first=True, epochs=EPOCHS, data=None, **options):
+    members, nonmembers = data or world()
+    mia = MIACallback(
+        AuditSet(members, nonmembers, size=60),
+        attacks=[Threshold(), LiRA()],
+        shadow_models=plan(None if folder is None else folder / "fleet", "compiled", **options),
+        on_error="raise",
+    )
+    callbacks = [mia]
+    if folder is not None:
+        backup = keras.callbacks.BackupAndRestore(str(folder / "backup"), double_checkpoint=True)
+        callbacks = [mia, backup] if ours_first else [backup, mia]
+    model = target()
+    model.fit(*members, batch_size=10, epochs=epochs, verbose=0, shuffle=False, callbacks=[*callbacks, *more])
+    return mia
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+@pytest.mark.parametrize("stop", [0, 2, EPOCHS - 1])
+def test_a_fit_goes_on_with_its_shadow_models(tmp_path, stop, ours_first):
+    whole = lockstep_fit(None)
+    with pytest.raises(Broken):
+        lockstep_fit(tmp_path, StopAfter(stop), ours_first=ours_first)
+    mia = lockstep_fit(tmp_path, ours_first=ours_first)
+    same(mia.shadow_signals[EPOCHS - 1], whole.shadow_signals[EPOCHS - 1])
+    assert mia.report.step == EPOCHS - 1
+    assert not mia.report.void
+    assert mia.report.warnings == whole.report.warnings
+    steps = {report.step for report in mia.reports}
+    assert steps >= set(range(stop + 1, EPOCHS)) | {EPOCHS - 1}
+
+
+def test_a_target_without_backup_is_told_from_one_that_goes_on(tmp_path):
+    """A trained model fitted from epoch 0 is no interrupted fit, whatever the folder holds."""
+    lockstep_fit(tmp_path)
+    members, nonmembers = world()
+    model = target()
+    model.fit(*members, batch_size=10, epochs=1, verbose=0)
+    mia = MIACallback(members, nonmembers, attacks=[LiRA()], shadow_models=plan(tmp_path / "fleet", "compiled"))
+    with pytest.warns(AuditWarning, match="the target was trained before this fit"):
+        model.fit(*members, batch_size=10, epochs=2, verbose=0, callbacks=[mia])
+    assert any("trained before this fit" in sentence for sentence in mia.report.warnings)
+
+
+def test_a_finished_fleet_audits_the_next_target_epoch_by_epoch(tmp_path, break_off):
+    first = lockstep_fit(tmp_path)
+    break_off(0)
+    second = lockstep_fit(tmp_path)
+    for step in first.shadow_signals:
+        same(second.shadow_signals[step], first.shadow_signals[step])
+
+
+def test_a_target_with_other_members_is_audited_by_the_same_fleet(tmp_path, break_off):
+    first = lockstep_fit(tmp_path)
+    members, nonmembers = world()
+    trained = break_off(1_000)
+    second = lockstep_fit(tmp_path, data=(nonmembers, members))
+    ours, theirs = (mia.shadow_signals[4]["scaled_logit"] for mia in (second, first))
+    ours, theirs = ours[:, :60], theirs[:, 60:]
+    assert not trained  # what was asked differs, so states of old are reached again, but no epoch is trained for good
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_another_learning_rate_is_said(tmp_path):
+    lockstep_fit(tmp_path)
+
+    class Slower(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.optimizer.learning_rate = 1e-4
+
+    with pytest.warns(AuditWarning, match="cannot resolve"):
+        again = lockstep_fit(tmp_path, Slower())
+    said = "Shadow models were trained with other learning rates than the target in epoch 2, 3, 4, 5."
+    assert said in next(report for report in again.reports[::-1] if report.attack == "lira").notes
+
+
+def test_a_fleet_that_waits_knows_the_rates_of_an_interrupted_fit(tmp_path):
+    class Rates(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.optimizer.learning_rate = 0.01 / (epoch + 1)
+
+    options = {"schedule": "train_end"}
+    with pytest.warns(AuditWarning, match="cannot resolve"):
+        whole = lockstep_fit(None, Rates(), **options)
+    with pytest.raises(Broken), pytest.warns(AuditWarning):
+        lockstep_fit(tmp_path, Rates(), StopAfter(2), **options)
+    with pytest.warns(AuditWarning, match="cannot resolve"):
+        again = lockstep_fit(tmp_path, Rates(), **options)
+    same(again.shadow_signals[EPOCHS - 1], whole.shadow_signals[EPOCHS - 1])
+
+
+def test_a_budget_is_kept_as_it_was_decided(tmp_path):
+    members, nonmembers = world()
+
+    def fitted():
+        shadows = ShadowModels(8, engine="compiled", checkpoint_dir=tmp_path / "fleet")
+        mia = MIACallback(members, nonmembers, attacks=[LiRA()], shadow_models=shadows, budget=1e-3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AuditWarning)
+            target().fit(*members, batch_size=10, epochs=2, verbose=0, callbacks=[mia])
+        return mia.shadow_signals[1]
+
+    first = fitted()
+    assert first.num_models == 4
+    same(fitted(), first)
+
+
+def test_the_digest_of_a_graph_knows_what_it_computes():
+    def digest(function, shape=(2,)):
+        return graph_digest(tf.function(function).get_concrete_function(tf.TensorSpec(shape, tf.float32)))
+
+    assert digest(lambda x: 2.0 * x) == digest(lambda other: 2.0 * other)
+    assert digest(lambda x: 2.0 * x) != digest(lambda x: 3.0 * x)
+    assert digest(lambda x: 2.0 * x) != digest(lambda x: 2.0 + x)
+    assert digest(lambda x: 2.0 * x) != digest(lambda x: 2.0 * x, (3,))
+    inner = [tf.function(lambda x, factor=factor: factor * x) for factor in (2.0, 2.0, 3.0)]
+    ours, alike, other = (digest(lambda x, call=call: call(x)) for call in inner)
+    assert ours == alike != other
+
+    def loop(factor):
+        return digest(lambda x: tf.while_loop(lambda i, v: i < 3, lambda i, v: (i + 1, factor * v), (0, x))[1])
+
+    assert loop(2.0) == loop(2.0) != loop(3.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", [fleet_alone, fit_in_lockstep])
+def test_killed_at_any_moment_the_signals_end_with_the_same_bits(work, tmp_path):
+    """SIGKILL, 20 times in all (KILLS= in the environment for more), to processes of their own."""
+    rng, killed, round_ = np.random.default_rng(KILLS), 0, 0
+    (tmp_path / "whole").mkdir()
+    run(work, tmp_path / "whole", "compiled", tmp_path / "whole.npz")
+    wanted = np.load(tmp_path / "whole.npz")
+    while killed < KILLS // 2:
+        round_ += 1
+        folder, out = tmp_path / f"{round_}", tmp_path / f"{round_}.npz"
+        folder.mkdir()
+        while killed_somewhere(work, folder, "compiled", out, rng):
+            killed += 1
+        found = np.load(out)
+        assert set(found) == set(wanted)
+        for name in wanted:
+            np.testing.assert_array_equal(found[name], wanted[name])
+        assert not list(pathlib.Path(folder).rglob("*.unfinished"))
+        shutil.rmtree(folder)
