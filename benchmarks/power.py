@@ -29,13 +29,16 @@ from privacy_callbacks.attacks import (
     LeakageReport,
     ShadowModels,
     attack_r_scores,
+    base_scores,
     difficulty_calibration_scores,
     lira_scores,
+    multi_signal_lira_scores,
     rmia_scores,
     tune_rmia,
 )
 
 POOL, TARGETS, MODELS = 5_000, 8, 72
+SIGNALS = ("loss", "confidence", "scaled_logit", "correct", "confidence_t2", "taylor_n4_m0.6_t2")
 
 
 def mlp():
@@ -71,7 +74,12 @@ def attacks():
         yield "difficulty calibration, loss", models, _of(difficulty_calibration_scores, "loss")
     yield "attack R", 64, _of(attack_r_scores, "loss")
     for models in (2, 8, 32):
-        yield "RMIA offline", models, _rmia
+        yield "RMIA offline", models, _rmia("confidence")
+    yield "RMIA offline, T = 2", 16, _rmia("confidence_t2")
+    yield "RMIA offline, Taylor, T = 2", 16, _rmia("taylor_n4_m0.6_t2")
+    yield "BASE", 16, _of(base_scores, "confidence")
+    yield "BASE, T = 2", 16, _of(base_scores, "confidence_t2")
+    yield "LiRA online, φ and loss", 16, _both
     yield "RMIA online", 32, _of(lambda *arrays: rmia_scores(*arrays, mode="online"), "confidence")
     for models in (4, 16, 64):
         for variance in ("pooled", "per_record", "student_t"):
@@ -88,10 +96,18 @@ def _lira(variance, mode):
     return _of(lambda *arrays: lira_scores(*arrays, mode=mode, variance=variance), "scaled_logit")
 
 
-def _rmia(target, others):
-    known = others["confidence"], others.trained_on
-    a = tune_rmia(*known) if others.num_models >= 4 else 0.3
-    return rmia_scores(target["confidence"], *known, a=a)
+def _rmia(signal):
+    def scores(target, others):
+        known = others[signal], others.trained_on
+        a = tune_rmia(*known) if others.num_models >= 4 else 0.3
+        return rmia_scores(target[signal], *known, a=a)
+
+    return scores
+
+
+def _both(target, others):
+    ours, theirs = (np.stack([given["scaled_logit"], given["loss"]], axis=-1) for given in (target, others))
+    return multi_signal_lira_scores(ours, theirs, others.trained_on)
 
 
 def some_of(others, models, target):
@@ -112,10 +128,10 @@ def interval(values):
     return f"{values.mean():.3f} ± {reach:.3f}"
 
 
-def study(name, model, x, y, epochs):
+def study(name, model, x, y, epochs, kept):
     start = time.perf_counter()
-    plan = ShadowModels(MODELS, epochs=epochs, batch_size=50, engine="compiled")
-    shadows = plan.fit(model, x, y, signals=("loss", "confidence", "scaled_logit", "correct"), verbose=0)
+    plan = ShadowModels(MODELS, epochs=epochs, batch_size=50, engine="compiled", checkpoint_dir=kept)
+    shadows = plan.fit(model, x, y, signals=SIGNALS, verbose=0)
     own = shadows.trained_on[:, :, None]
     accuracy = [float(np.mean(shadows["correct"], where=side & np.ones_like(own))) for side in (own, ~own)]
     print(
@@ -129,7 +145,7 @@ def study(name, model, x, y, epochs):
             found.append(figures(scores(target, some_of(others, models, index) if models else None), is_member))
         auc, tpr, _ = zip(*found, strict=True)
         print(f"{attack:30s} {models:7d}  {interval(auc):15s} {interval(tpr):15s}", flush=True)
-    for attack, models, scores in (("LiRA online, pooled", 16, _lira("pooled", "online")), ("RMIA offline", 8, _rmia)):
+    for attack, models, scores in (("LiRA online, pooled", 16, _lira("pooled", "online")), ("RMIA offline", 8, _rmia("confidence"))):
         found = []
         for index in range(TARGETS):
             target, _, others = shadows.as_target(2 * index)
@@ -142,7 +158,8 @@ def study(name, model, x, y, epochs):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="a part of a world's name")
-    only = parser.parse_args().only
-    for world in worlds():
-        if only in world[0]:
-            study(*world)
+    parser.add_argument("--keep", default=None, help="a folder for the shadow models, to be interrupted or asked again")
+    options = parser.parse_args()
+    for number, world in enumerate(worlds()):
+        if options.only in world[0]:
+            study(*world, None if options.keep is None else f"{options.keep}/{number}")
