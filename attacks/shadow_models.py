@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,9 @@ class ShadowModels:
       model_fn: makes a new model, for models that cannot be cloned from their configuration.
       memory_limit: bytes of shadow models to hold in memory; those beyond wait in temporary files. The engine "fit" keeps all
         models whatever the limit, and says so.
+      checkpoint_dir: a directory of this fleet alone, where states and signals are kept after every epoch. A run that was
+        killed goes on there, and a finished fleet audits later targets of the same records and architecture without being
+        trained again; see the README on interrupted runs. None = nowhere.
     Raises:
       ValueError: on numbers out of range, or an unknown engine or schedule.
     Source: Shokri et al. 2017, arXiv:1610.05820; Carlini et al. 2022, arXiv:2112.03570 (each record in half of the models).
@@ -57,6 +61,7 @@ class ShadowModels:
     seed: int = 0
     model_fn: Callable[[], Any] | None = None
     memory_limit: int | None = None
+    checkpoint_dir: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         _whole("num_models", self.num_models, 2)
@@ -71,6 +76,8 @@ class ShadowModels:
         for name, known in (("engine", ENGINES), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give one of {', '.join(map(repr, known))}.")
+        if self.checkpoint_dir is not None and not isinstance(self.checkpoint_dir, (str, os.PathLike)):
+            raise ValueError(f"checkpoint_dir is {self.checkpoint_dir!r}; give the path of a directory.")
         if self.class_weight is not None and not isinstance(self.class_weight, Mapping):
             raise ValueError(
                 f"class_weight is {self.class_weight!r}; give a dictionary, class number -> weight, as for fit."
