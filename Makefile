@@ -31,8 +31,9 @@ bench: $(READY) ## costs as ratios, measured side by side
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/attacks.py
 
-study: $(READY) ## how strong each attack is, on two data sets; about ten minutes
+study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about twenty minutes
 	$(BIN)/python benchmarks/power.py
+	KILLS=100 $(BIN)/python -m pytest -m slow tests/attacks/test_interrupted_fleets.py
 
 $(READY): requirements-dev.txt setup.py pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python >= 3.11 is needed; name one with PYTHON=")'

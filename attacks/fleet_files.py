@@ -168,7 +168,8 @@ class FleetFiles:
         folder = self._group(group)
         self._write(folder / f"state-{epochs:05d}.npz", [np.asarray(value) for value in state], {})
         about = {"failures": outcome.failures}
-        self._write(folder / f"trained-{epochs:05d}.npz", [np.array(outcome.losses, np.float64)], about)
+        # Lost with the machine it costs an epoch of the group, from the state before.
+        self._write(folder / f"trained-{epochs:05d}.npz", [np.array(outcome.losses, np.float64)], about, lasting=False)
         for old in self._states(group)[:-_STATES_KEPT]:
             (folder / f"state-{old:05d}.npz").unlink(missing_ok=True)
 
@@ -214,12 +215,12 @@ class FleetFiles:
         self._unlock = weakref.finalize(self, os.close, _locked(folder / "lock"))
         _HELD[folder] = self
 
-    def _write(self, path: Path, arrays: Sequence[Any], about: Mapping[str, Any]) -> None:
+    def _write(self, path: Path, arrays: Sequence[Any], about: Mapping[str, Any], lasting: bool = True) -> None:
         if self.trouble:
             return  # what comes later would not be reached from what is there
         try:
             path.parent.mkdir(exist_ok=True)
-            write_arrays(path, arrays, about)
+            write_arrays(path, arrays, about, lasting)
         except OSError as reason:
             self.trouble = f"{type(reason).__name__}: {reason}"
 

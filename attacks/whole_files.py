@@ -18,17 +18,23 @@ _UNFINISHED = ".unfinished"
 _ABOUT = "about"
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Lets `write` fill a file under another name, and gives it its own once it is on the disk.
+def write_whole(path: Path, write: Callable[[IO[bytes]], Any], lasting: bool = True) -> None:
+    """Lets `write` fill a file under another name, and gives it its own.
 
     A process that is killed leaves the file as it was before, and at most a stray one that `remove_unfinished` removes.
+
+    Args:
+      path: of the file.
+      write: is called with the open file.
+      lasting: wait until it is on the disk, so that it also outlasts a machine that stops; milliseconds.
     """
     unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_UNFINISHED}")
     try:
         with unfinished.open("wb") as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(unfinished, path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
@@ -46,8 +52,8 @@ def remove_unfinished(folder: Path) -> None:
         stray.unlink(missing_ok=True)
 
 
-def write_arrays(path: Path, arrays: Sequence[Any], about: Mapping[str, Any]) -> None:
-    """Writes arrays of any numeric type and a JSON description, with a digest of both."""
+def write_arrays(path: Path, arrays: Sequence[Any], about: Mapping[str, Any], lasting: bool = True) -> None:
+    """Writes arrays of any numeric type and a JSON description, with a digest of both; see `write_whole`."""
     about = json.loads(json.dumps(about))  # as it will be read
     plain = [np.asarray(array, order="C") for array in arrays]  # keeps numbers without an axis as they are
     types = [str(array.dtype) for array in plain]
@@ -57,7 +63,7 @@ def write_arrays(path: Path, arrays: Sequence[Any], about: Mapping[str, Any]) ->
     text = np.frombuffer(json.dumps(described).encode(), np.uint8)
     named = {str(index): array for index, array in enumerate(stored)}
     # A file object, because np.savez would append ".npz" to a path.
-    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **{_ABOUT: text}, **named))
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **{_ABOUT: text}, **named), lasting)
 
 
 def read_arrays(path: Path) -> tuple[list[NDArray[Any]], dict[str, Any]] | None:

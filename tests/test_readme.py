@@ -35,13 +35,14 @@ def test_the_readme_runs(make_model, blobs, tmp_path, monkeypatch, capsys):
         "np": np,
         "model": make_model(metrics=["accuracy"]),
     }
-    assert len(snippets("README.md")) == 9
+    assert len(snippets("README.md")) == 10
     for snippet in snippets("README.md"):
         exec(snippet, names)
     assert "AUC" in capsys.readouterr().out
     assert (tmp_path / "logs" / "run1" / "mia" / "lira").is_dir()
     assert names["scores"].shape == (210,)
     assert (tmp_path / "reports.json").exists()
+    assert (tmp_path / "shadows" / "fleet.json").exists()
     assert set(names["table"]["slice"]) >= {"entire", "class 0", "wrong", "class 2 & sex 1"}
     fit = {"verbose": 0, "validation_data": (x_test, y_test)}
     history = names["model"].fit(x_train, y_train, callbacks=names["callbacks"], **fit).history

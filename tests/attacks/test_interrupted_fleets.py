@@ -260,11 +260,11 @@ def test_a_full_disk_is_said_and_ends_nothing(tmp_path, undisturbed, monkeypatch
 
     write, count = fleet_files.write_arrays, []
 
-    def full(path, arrays, about):
+    def full(path, *arguments):
         count.append(path)
         if len(count) > 12:
             raise OSError(28, "No space left on device")
-        write(path, arrays, about)
+        write(path, *arguments)
 
     monkeypatch.setattr(fleet_files, "write_arrays", full)
     signals = alone(tmp_path / "fleet")
