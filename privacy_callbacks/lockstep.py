@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.epoch_bar import EpochBar
 from privacy_callbacks.attacks.fleet import Fleet
 from privacy_callbacks.attacks.fleet_training import failure_sentences, prepare
-from privacy_callbacks.attacks.record_arrays import Records
 from privacy_callbacks.attacks.shadow_engine import finalizes, learning_rate_variable
 from privacy_callbacks.attacks.shadow_models import ShadowModels
-from privacy_callbacks.attacks.shadow_pool import ShadowPool, pool_of
+from privacy_callbacks.attacks.shadow_pool import pool_of
 
 from .auditing import Auditor, ShadowAnswers
-from .fit_doubts import FitCall, batch_size_of, weights_records
+from .fit_doubts import FitCall
+from .trained_as_fit import (
+    as_fit_trains,
+    batch_size_of_steps,
+    not_from_the_start,
+    schedule_warning,
+    share_of_a_pass,
+    weighed_as_fit_weighs,
+)
 
 
 class Lockstep:
@@ -65,10 +70,10 @@ class Lockstep:
         trained_before: bool = False,
     ) -> None:
         members, steps = audit_set.available[0], params.get("steps")
-        size, guessed = _batch_size(plan, members, steps, fit)
-        plan = _as_fit_trains(plan, fit)
-        share = _share_of_a_pass(members, steps, size, fit)
-        pool, from_weights = _weighed_as_fit_weighs(pool_of(audit_set, plan.pool, plan.seed), fit)
+        size, guessed = batch_size_of_steps(plan, members, steps, fit)
+        plan = as_fit_trains(plan, fit)
+        share = share_of_a_pass(members, steps, size, fit)
+        pool, from_weights = weighed_as_fit_weighs(pool_of(audit_set, plan.pool, plan.seed), fit)
         prepared = prepare(
             plan,
             model,
@@ -99,14 +104,14 @@ class Lockstep:
         self._ended = self._begun = False
         self._final: set[int] = set()
         # Whether a target that comes trained is one that goes on shows when its first epoch begins.
-        before = _trained_before(trained_before, fit)
+        before = not_from_the_start(trained_before, fit)
         self._doubts = before if prepared.fleet.kept_epochs else []
         self.warnings = [
             *prepared.warnings,
             *guessed,
             *from_weights,
             *([] if self._doubts else before),
-            *_schedule_warning(model, prepared.fleet, members, share, size),
+            *schedule_warning(model, prepared.fleet.steps_per_epoch, members, share, size),
         ]
         if self._verbose and prepared.engine:
             print(f"Shadow models: {prepared.engine}")
@@ -141,8 +146,8 @@ class Lockstep:
         if kept >= epoch:
             return []
         return [
-            f"the target goes on after epoch {epoch}, the shadow models in checkpoint_dir were begun up to epoch {kept}; they took "
-            "the present learning rate for what is between. Let BackupAndRestore stand behind this callback."
+            f"the target goes on after epoch {epoch}, the shadow models in checkpoint_dir were begun up to epoch {kept}; they "
+            "took the present learning rate for what is between. Let BackupAndRestore stand behind this callback."
         ]
 
     def on_batch_end(self, warn: Callable[[str], None]) -> None:
@@ -258,91 +263,3 @@ class Lockstep:
         if self._ended and self.waits and self._epochs != trained:
             remarks.append(f"Shadow models were trained for {self._epochs} epochs, the target for {trained}.")
         return remarks
-
-
-def _batch_size(plan: ShadowModels, members: int, steps: int | None, fit: FitCall) -> tuple[int, list[str]]:
-    """The target's, and a sentence if it is a guess."""
-    known = plan.batch_size or batch_size_of(fit)
-    if known is not None:
-        return min(known, members), []
-    inferred = inferred_batch_size(members, steps) if fit.arguments.get("steps_per_epoch") is None else None
-    if inferred is None:
-        raise ValueError(
-            f"the batch size cannot be told from {steps} steps an epoch and {members:,} members; give "
-            "ShadowModels(batch_size=...), the one that fit trains with."
-        )
-    return inferred, [
-        f"shadow models are trained with batches of {inferred:,}, which make {steps:,} steps of {members:,} members; if fit's "
-        "are others, give ShadowModels(batch_size=...)."
-    ]
-
-
-def inferred_batch_size(num_records: int, steps: int | None) -> int | None:
-    """The batch size that makes `steps` of one pass over the records, the roundest if several do; None if none does."""
-    if not steps or num_records < 1:
-        return None
-    if steps == 1:
-        return num_records
-    # ⌈n/b⌉ = steps with the last batch kept, ⌊n/b⌋ = steps with it dropped.
-    kept = range(-(-num_records // steps), -(-num_records // (steps - 1)))
-    dropped = range(num_records // (steps + 1) + 1, num_records // steps + 1)
-    for sizes in (kept, dropped):
-        for step in (32, 64, 16, 100, 50, 8, 10, 4, 2, 1):
-            round_ones = [size for size in sizes if size % step == 0]
-            if round_ones:
-                return round_ones[0]
-    return None
-
-
-def _as_fit_trains(plan: ShadowModels, fit: FitCall) -> ShadowModels:
-    """Takes over the class weights that `fit` was given, where they can be seen."""
-    weights = fit.arguments.get("class_weight")
-    if weights is not None and plan.class_weight is None:
-        return replace(plan, class_weight=dict(weights))
-    return plan
-
-
-def _weighed_as_fit_weighs(pool: ShadowPool, fit: FitCall) -> tuple[ShadowPool, list[str]]:
-    """The pool with sample weights if `fit` has them, too, and a sentence if only `fit` has."""
-    known = bool(tf.nest.flatten(pool.records.weights))
-    if weights_records(fit) and not known:
-        return pool, [
-            "fit weights records (sample_weight), and shadow models are trained with all records alike: give members and "
-            "nonmembers with their weights, (x, y, sample_weight)."
-        ]
-    if known and weights_records(fit) is False:
-        return replace(pool, records=Records(pool.records.x, pool.records.y)), []
-    return pool, []
-
-
-def _share_of_a_pass(members: int, steps: int | None, batch_size: int, fit: FitCall) -> float:
-    """1 for an epoch that is a pass over the members, give or take a batch; another with `steps_per_epoch`.
-
-    Without that argument an epoch of more steps has more records than members names, which is another matter.
-    """
-    seen = members if steps is None else steps * batch_size
-    if abs(seen - members) < batch_size or (seen > members and fit.arguments.get("steps_per_epoch") is None):
-        return 1.0
-    return seen / members
-
-
-def _trained_before(known: bool, fit: FitCall) -> list[str]:
-    if not known and not fit.arguments.get("initial_epoch"):
-        return []
-    return [
-        "the target was trained before this fit; shadow models start afresh, so the attacks compare it with models that have "
-        "been trained for fewer epochs and find less than there is. Audit the fit that begins with fresh weights."
-    ]
-
-
-def _schedule_warning(model: Any, fleet: Any, members: int, share: float, batch_size: int) -> list[str]:
-    optimizer = model.optimizer
-    if optimizer is None or learning_rate_variable(optimizer) is not None:
-        return []
-    ours, theirs = fleet.steps_per_epoch, -(-round(share * members) // batch_size)
-    if abs(ours - theirs) <= 0.02 * theirs:
-        return []
-    return [
-        f"the learning-rate schedule counts steps, and shadow models make {ours:,} an epoch where the target makes {theirs:,}: "
-        "theirs runs behind."
-    ]

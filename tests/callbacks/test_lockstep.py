@@ -20,7 +20,7 @@ from privacy_callbacks.attacks import (
     Threshold,
 )
 from privacy_callbacks.attacks.auc import auc
-from privacy_callbacks.lockstep import inferred_batch_size
+from privacy_callbacks.trained_as_fit import inferred_batch_size
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*cannot resolve a false positive rate:UserWarning",
