@@ -91,6 +91,9 @@ class FitEngine:
         """Makes the model if there is none, and puts the values in."""
         if shadows[0] not in self._models:
             self.initial(shadows)
+        if len(self._variables(shadows)) < len(values):
+            # An optimizer of the model's own train_step has its variables from the first step on; what that step makes is undone.
+            self.train(shadows, [], [np.zeros(self.batch_size, np.int32)], None)
         for variable, value in zip(self._variables(shadows), values, strict=True):
             variable.assign(value)
         return []

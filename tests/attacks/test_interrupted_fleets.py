@@ -95,6 +95,45 @@ def test_a_fleet_broken_off_again_and_again_ends_with_the_same_bits(engine, undi
     assert len(trained) <= MODELS * EPOCHS - 10
 
 
+class TwoOptimizers(keras.Model):
+    """A train_step of its own that keeps a state in a second optimizer, which no list of Keras' names."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = keras.layers.Dense(8, activation="relu"), keras.layers.Dense(3, activation="softmax")
+        self.second = keras.optimizers.Adam(0.05)
+
+    def get_config(self):
+        return {}
+
+    def call(self, x):
+        return self.head(self.inner(x))
+
+    def train_step(self, data):
+        x, y = data[:2]
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x=x, y=y, y_pred=self(x, training=True))
+        inner, head = self.inner.trainable_variables, self.head.trainable_variables
+        gradients = tape.gradient(loss, [*inner, *head])
+        self.optimizer.apply(gradients[:2], inner)
+        self.second.apply(gradients[2:], head)
+        return {"loss": loss}
+
+
+def test_optimizers_that_only_a_train_step_knows_go_on_as_well(tmp_path, break_off):
+    def model():
+        made = TwoOptimizers()
+        made.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        return made
+
+    wanted = alone(engine="fit", model=model(), epochs=3)
+    break_off(6)
+    with pytest.raises(Broken):
+        alone(tmp_path / "fleet", "fit", model=model(), epochs=3)
+    break_off(1_000)
+    same(alone(tmp_path / "fleet", "fit", model=model(), epochs=3), wanted)
+
+
 def test_a_finished_fleet_is_not_trained_again(kept, undisturbed, break_off):
     break_off(0)
     same(alone(kept), undisturbed["compiled"])
