@@ -33,6 +33,7 @@ bench: $(READY) ## costs as ratios, measured side by side
 
 study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about twenty minutes
 	$(BIN)/python benchmarks/power.py
+	$(BIN)/python benchmarks/shadow_heads.py
 	KILLS=100 $(BIN)/python -m pytest -m slow tests/attacks/test_interrupted_fleets.py
 
 $(READY): requirements-dev.txt setup.py pyproject.toml

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .cross_fitting import CrossFitted, cross_fitted
     from .difficulty_calibration import DifficultyCalibration, difficulty_calibration_scores
     from .estimate import Estimate
+    from .frozen_feature_heads import ShadowHeads, shadow_head_scores
     from .information_of_signals import information_view
     from .information_table import InformationView, SignalInformation
     from .label_only import LabelOnly
@@ -94,6 +95,7 @@ _HOME = {
     "RocSketch": "roc_sketch",
     "Scores": "attack",
     "ShadowClassifier": "shadow_classifier",
+    "ShadowHeads": "frozen_feature_heads",
     "ShadowModels": "shadow_models",
     "ShadowSignals": "shadow_signals",
     "SignalInformation": "information_table",
@@ -133,6 +135,7 @@ _HOME = {
     "run_attacks": "tf_privacy",
     "run_membership_probability_analysis": "tf_privacy",
     "save_reports": "report_files",
+    "shadow_head_scores": "frozen_feature_heads",
     "signals_from_arrays": "array_signals",
     "signals_of": "asked_records",
     "sliced_reports": "by_slice",
@@ -174,6 +177,7 @@ __all__ = [
     "RocSketch",
     "Scores",
     "ShadowClassifier",
+    "ShadowHeads",
     "ShadowModels",
     "ShadowSignals",
     "SignalInformation",
@@ -213,6 +217,7 @@ __all__ = [
     "run_attacks",
     "run_membership_probability_analysis",
     "save_reports",
+    "shadow_head_scores",
     "signals_from_arrays",
     "signals_of",
     "sliced_reports",

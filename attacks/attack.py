@@ -31,7 +31,7 @@ class Signals(Mapping[str, NDArray[np.float64]]):
 
     Attributes:
       labels: int[n], class numbers; None where records have no single class.
-      features: float[n, d], the record itself as numbers; None unless an attack sets `needs_inputs`.
+      features: float[n, d], the record as numbers; None unless an attack sets `needs_inputs` or `needs_features`.
       course: float[t, n], minus each record's loss at the audits so far, the newest last; None unless an attack sets
         `needs_course`.
     Raises:
@@ -191,9 +191,10 @@ class Attack(Protocol):
     Further attributes that an attack may have: `needs_population` (True if it learns from records that no model trained on),
     `needs_shadows` (True if it learns from shadow models), `needs_examples` (True if it learns from records of known
     membership: it is fitted twice, on one half of the audited records to score the other), `needs_inputs` and `needs_course`
-    (True if it reads `Signals.features`, `Signals.course`), `queries` (functions of a batch of inputs, deterministic, each
-    of which is asked instead of the record as it is; their answers stand on the query axis in this order) and `notes`
-    (sentences for its reports). See `needs`.
+    (True if it reads `Signals.features`, `Signals.course`), `needs_features` ("inputs": `Signals.features` are then those of
+    the inputs without the labels; "last_layer": what the model's last layer reads), `queries` (functions of a batch of inputs,
+    deterministic, each of which is asked instead of the record as it is; their answers stand on the query axis in this order)
+    and `notes` (sentences for its reports). See `needs`.
 
     Attributes:
       name: what reports, log keys and TensorBoard runs call it.
@@ -219,6 +220,7 @@ class Needs(NamedTuple):
     examples: bool = False
     inputs: bool = False
     course: bool = False
+    features: str = ""
 
 
 def needs(attack: Attack) -> Needs:
@@ -230,6 +232,7 @@ def needs(attack: Attack) -> Needs:
         bool(getattr(attack, "needs_examples", False)),
         bool(getattr(attack, "needs_inputs", False)),
         bool(getattr(attack, "needs_course", False)),
+        str(getattr(attack, "needs_features", "")),
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .attack import Signals
 from .compressed_size import compressed_sizes
+from .frozen_feature_heads import MAX_COLUMNS
 from .gradient_norm import weights_gradient_norm
 from .graph_loop import stacked
 from .graph_reading import largest_tensor_bytes, written_variables
@@ -25,6 +26,7 @@ from .said import said
 # From about a thousand records a chunk on a forward pass gets no faster (CPU); larger chunks only cost memory.
 _RECORDS_PER_CHUNK = 1_000
 _CHUNK_BYTES = 512 * 2**20
+_LAST_LAYER = "last layer"
 _ADDED = "losses that layers add (add_loss, activity regularisers) are left out of the loss signal."
 _TENSORS_AT_ONCE = 3  # of the largest in the graph, alive at the same time
 
@@ -142,6 +144,41 @@ class SignalPass:
           ValueError: if there is none, or as `signals`.
         """
         return self._run(names, queries, self._population_inputs(), lambda rows: f"for {len(rows)} population records")
+
+    def last_layer_inputs(self) -> NDArray[np.float32]:
+        """float32[n, d]: what the model's last layer reads of the audited records.
+
+        It costs one more forward pass, and 4·n·d bytes.
+
+        Raises:
+          ValueError: if there is no such layer, d exceeds `MAX_COLUMNS`, or the model is none that classifies single records.
+        """
+        count, x = _count(self._audited), self._audited[0]
+        chunk = self._fixed or _chunk_size(count, self._batch_size)
+        if count < chunk:
+            x = tf.nest.map_structure(lambda leaf: tf.gather(leaf, np.arange(chunk) % count), x)
+        starts = [*range(0, max(count, chunk) - chunk, chunk), max(count, chunk) - chunk]
+        if _LAST_LAYER not in self._graphs:
+
+            def read(start: Any, x: Any) -> Any:
+                outputs = self._call(tf.nest.map_structure(lambda leaf: rows_of(leaf, start, chunk), x))
+                return tf.cast(self._reading.last_layer_input(outputs, chunk), tf.float32)
+
+            start = tf.TensorSpec((), tf.int32)
+            self._graphs[_LAST_LAYER] = tf.function(read, autograph=False).get_concrete_function(start, x)
+        read_rows: Any = self._graphs[_LAST_LAYER]
+        width = read_rows.structured_outputs.shape[1]
+        if width is not None and width > MAX_COLUMNS:
+            raise ValueError(
+                f"the model's last layer reads {width:,} numbers a record; features='last_layer' takes {MAX_COLUMNS:,} at most, "
+                "features='inputs' any number."
+            )
+        parts = [read_rows(tf.constant(start), x).numpy() for start in starts]
+        overlap = len(parts) * chunk - max(count, chunk)
+        found = np.concatenate([*parts[:-1], parts[-1][overlap:]])[:count]
+        if not np.isfinite(found).all():
+            raise NonFiniteOutputs("what the model's last layer reads is NaN or infinite on the audited records.")
+        return found
 
     @property
     def population_labels(self) -> NDArray[np.int64] | None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 # What may stand between the last layer's product and the loss.
 _BEHIND = ("Identity", "Cast", "BiasAdd", "AddV2", "Add", "Reshape", "Squeeze", "StopGradient", "EnsureShape")
+_INSTEAD = "weight_gradient_norm"
 _PRODUCTS = ("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D", "Conv3D")
 
 
@@ -37,11 +38,12 @@ def weights_gradient_norm(loss_of_one: Any, tape: tf.GradientTape, variables: Se
     return -_norm([tf.reshape(tf.convert_to_tensor(one), [1, -1]) for one in found if one is not None])[0]
 
 
-def last_layer_input(outputs: Any) -> Any:
+def last_layer_input(outputs: Any, reader: str = "gradient_norm", instead: str = _INSTEAD) -> Any:
     """The tensor that the layer which made these outputs (or the logits behind them) multiplies with its kernel.
 
     Args:
       outputs: a tensor in the graph that made it, activation apart.
+      reader, instead: for the message: what looks for it, and what needs no such layer.
     Raises:
       ValueError: if the last operation is no product with a kernel.
     """
@@ -50,8 +52,8 @@ def last_layer_input(outputs: Any) -> Any:
         tensor = tensor.op.inputs[0]
     if tensor.op.type not in _PRODUCTS:
         raise ValueError(
-            f"gradient_norm looks for the input of a last dense or convolutional layer and finds {tensor.op.type!r}; "
-            "weight_gradient_norm needs no such layer."
+            f"{reader} looks for the input of a last dense or convolutional layer and finds {tensor.op.type!r}; {instead} needs "
+            "no such layer."
         )
     return tensor.op.inputs[0]
 

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from .gradient_norm import gradient_norm
-from .head import Head, read_head
+from .gradient_norm import gradient_norm, last_layer_input
+from .head import Head, activation_behind, read_head
 from .model_call import ModelCall
 from .model_loss import ModelLoss, read_loss
 from .model_outputs import OutputPart, parts_of, picked
@@ -84,6 +84,27 @@ class OutputReading:
         outputs, y, weights = self._picked(outputs, y, weights)
         valid = self.head.valid_positions(outputs, y, weights)
         return self.head.compute(name, outputs, y, labels if isinstance(self.head, SummedHead) else labels[0], valid)
+
+    def last_layer_input(self, outputs: Any, count: int) -> Any:
+        """[count, d] in a graph: what the last layer of a classifier reads of so many records, flattened.
+
+        Raises:
+          ValueError: if there are several outputs or positions, no classes, or no such layer.
+        """
+        head = self.head
+        if not isinstance(head, Head) or head.kind not in ("categorical", "binary") or head.labels is None:
+            raise ValueError(
+                f"the features of a last layer are those of a classifier with one output, this model's head is of kind "
+                f"{head.kind!r}; choose one output with output=, or leave out the attack that reads them."
+            )
+        if head.labels.ndim > 1:
+            raise ValueError(
+                "the features of a last layer are read where a record has one class, and here each position (token, pixel) "
+                "has one; leave out the attack that reads them."
+            )
+        _, logits = activation_behind(picked(outputs, self.parts[0].place))
+        found = last_layer_input(logits, "features='last_layer'", "features='inputs'")
+        return tf.reshape(found, [count, -1])  # a layer on positions folds them into the first axis
 
     def condition(self, outputs: Any, y: Any, labels: tuple[Any, ...], weights: Any) -> Any:
         """float64[n] in a graph: one of `FINE`, `NOT_FINITE`, `NO_POSITION`, `NO_PROBABILITIES` a record."""

@@ -12,6 +12,11 @@ from privacy_callbacks.attacks.record_arrays import as_arrays, plain_leaves
 from privacy_callbacks.attacks.record_features import record_features, record_statistics, standardised
 
 
+def audited_inputs(audit_set: AuditSet, seed: int) -> NDArray[np.float32]:
+    """float32[n, d]: the audited records' standardised inputs, without labels; the seed decides projections of wide ones."""
+    return record_features(plain_leaves(as_arrays(audit_set.x)), seed)
+
+
 def audited_features(audit_set: AuditSet, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Inputs and labels as columns: of the audited records, and of the population (None if there is none).
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy_callbacks.attacks.attack import Attack, AttackContext, Signals, named_attacks, needs
+from privacy_callbacks.attacks.attack import Attack, AttackContext, Needs, Signals, named_attacks, needs
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.compiled_pass import Queries, SignalPass
 from privacy_callbacks.attacks.fleet_here import ShadowRequest
@@ -18,7 +18,7 @@ from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.slices import Slice
 
 from .attack_choice import completed, default_attacks, pointing_at_the_strongest, refuse_unfit
-from .audited_features import audited_features
+from .audited_features import audited_features, audited_inputs
 from .experiment import look_at
 from .judging import ScoredRecords, judged, scored
 from .slicing import SlicePlan
@@ -132,6 +132,8 @@ class Auditor:
         self._features: tuple[NDArray[Any] | None, NDArray[Any] | None] = None, None
         if any(needs(attack).inputs for attack in self.attacks.values()):
             self._features = audited_features(audit_set, seed)
+        alone = any(needs(attack).features == "inputs" for attack in self.attacks.values())
+        self._inputs = audited_inputs(audit_set, seed) if alone else None
         # Asked and tried once now, so that whatever does not fit is refused before training.
         answers = self._answers()
         self._plan.slices(answers[()])
@@ -326,10 +328,16 @@ class Auditor:
         context = AttackContext(populations.get(wish.queries) if wish.population else None, self._seed, shadows)
         signals = Signals({name: own[name] for name in attack.signals}).beside(
             labels=self._classes,
-            features=self._features[0] if wish.inputs else None,
+            features=self._features_for(wish),
             course=np.stack(course) if wish.course and course is not None else None,
         )
         return scored(attack, signals, self._audit_set, context)
+
+    def _features_for(self, wish: Needs) -> NDArray[Any] | None:
+        """The records as numbers, of the kind this attack reads."""
+        if wish.features == "last_layer":
+            return self._pass.last_layer_inputs()
+        return self._inputs if wish.features == "inputs" else self._features[0] if wish.inputs else None
 
 
 def _single_classes(labels: NDArray[np.int64] | None) -> NDArray[np.int64] | None:

@@ -22,6 +22,7 @@ from privacy_callbacks.attacks import (
     MultiSignalLiRA,
     QuantileRegression,
     ShadowClassifier,
+    ShadowHeads,
     ShadowSignals,
     Signals,
     Threshold,
@@ -58,6 +59,7 @@ WITH_POPULATION = [AttackP(), AttackP(per_class=True, name="attack_p_per_class")
 OTHERS = [
     LabelOnly(),
     Trajectory(),
+    ShadowHeads("inputs", num_heads=2, ridge=0.1),
     *(Threshold(name) for name in ("gradient_norm", "weight_gradient_norm", "min_k", "zlib")),
 ]
 ATTACKS = [*THRESHOLDS, *WITH_SHADOWS, *WITH_EXAMPLES, *WITH_POPULATION, *OTHERS]
