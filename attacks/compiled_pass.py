@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from .attack import Signals
 from .compressed_size import compressed_sizes
-from .frozen_feature_heads import MAX_COLUMNS
 from .gradient_norm import weights_gradient_norm
 from .graph_loop import stacked
 from .graph_reading import largest_tensor_bytes, written_variables
 from .head import fits, signals_listed
+from .last_layer_inputs import LastLayerInputs
 from .model_call import ModelCall
 from .model_checks import check_model
-from .output_reading import FINE, NO_POSITION, NO_PROBABILITIES, OutputReading
+from .output_reading import FINE, NO_POSITION, NO_PROBABILITIES, NonFiniteOutputs, OutputReading
 from .over_replicas import replicas_of, share_size, spread
 from .record_arrays import Records, rows_of, spec_of
 from .said import said
@@ -26,7 +26,6 @@ from .said import said
 # From about a thousand records a chunk on a forward pass gets no faster (CPU); larger chunks only cost memory.
 _RECORDS_PER_CHUNK = 1_000
 _CHUNK_BYTES = 512 * 2**20
-_LAST_LAYER = "last layer"
 _ADDED = "losses that layers add (add_loss, activity regularisers) are left out of the loss signal."
 _TENSORS_AT_ONCE = 3  # of the largest in the graph, alive at the same time
 
@@ -54,10 +53,6 @@ class AskedRecords(Protocol):
 
     def describe(self, rows: NDArray[np.intp]) -> str:
         """Names some of them in a sentence."""
-
-
-class NonFiniteOutputs(ValueError):
-    """The model's outputs on the audited records are NaN or infinite."""
 
 
 Queries = tuple[Callable[[Any], Any], ...]
@@ -115,6 +110,7 @@ class SignalPass:
         adds = self._call.adds_losses and not self.head.by_model
         self.remarks, notes = reading.tried(self._call)
         self.notes = (*self.head.notes, *notes, *([_ADDED] if adds else []))
+        self._last_layer: LastLayerInputs | None = None
         self._population: tuple[Any, ...] | None = None
         self._population_head_labels: NDArray[np.int64] | None = None
 
@@ -151,34 +147,13 @@ class SignalPass:
         It costs one more forward pass, and 4·n·d bytes.
 
         Raises:
-          ValueError: if there is no such layer, d exceeds `MAX_COLUMNS`, or the model is none that classifies single records.
+          ValueError: as `LastLayerInputs`.
         """
-        count, x = _count(self._audited), self._audited[0]
-        chunk = self._fixed or _chunk_size(count, self._batch_size)
-        if count < chunk:
-            x = tf.nest.map_structure(lambda leaf: tf.gather(leaf, np.arange(chunk) % count), x)
-        starts = [*range(0, max(count, chunk) - chunk, chunk), max(count, chunk) - chunk]
-        if _LAST_LAYER not in self._graphs:
-
-            def read(start: Any, x: Any) -> Any:
-                outputs = self._call(tf.nest.map_structure(lambda leaf: rows_of(leaf, start, chunk), x))
-                return tf.cast(self._reading.last_layer_input(outputs, chunk), tf.float32)
-
-            start = tf.TensorSpec((), tf.int32)
-            self._graphs[_LAST_LAYER] = tf.function(read, autograph=False).get_concrete_function(start, x)
-        read_rows: Any = self._graphs[_LAST_LAYER]
-        width = read_rows.structured_outputs.shape[1]
-        if width is not None and width > MAX_COLUMNS:
-            raise ValueError(
-                f"the model's last layer reads {width:,} numbers a record; features='last_layer' takes {MAX_COLUMNS:,} at most, "
-                "features='inputs' any number."
-            )
-        parts = [read_rows(tf.constant(start), x).numpy() for start in starts]
-        overlap = len(parts) * chunk - max(count, chunk)
-        found = np.concatenate([*parts[:-1], parts[-1][overlap:]])[:count]
-        if not np.isfinite(found).all():
-            raise NonFiniteOutputs("what the model's last layer reads is NaN or infinite on the audited records.")
-        return found
+        if self._last_layer is None:
+            count = _count(self._audited)
+            chunk = self._fixed or _chunk_size(count, self._batch_size)
+            self._last_layer = LastLayerInputs(self._call, self._reading, self._audited[0], count, chunk)
+        return self._last_layer()
 
     @property
     def population_labels(self) -> NDArray[np.int64] | None:

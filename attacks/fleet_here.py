@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled_pass import AskedRecords, NonFiniteOutputs, Queries, SignalPass
+from .compiled_pass import AskedRecords, Queries, SignalPass
 from .fleet_files import Answers, FleetFiles, Outcome
 from .fleet_identity import question_digest
 from .fresh_model import state_variables
+from .output_reading import NonFiniteOutputs
 from .parked_states import ParkedStates
 from .shadow_engine import Engine, State, finalizes
 from .training_data import epoch_order

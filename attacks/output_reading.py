@@ -28,6 +28,10 @@ _COMPARES = (
 _SLOW = "so it is asked about one record at a time, which is slow; loss= gives the audit another, every= fewer audits."
 
 
+class NonFiniteOutputs(ValueError):
+    """The model's outputs on the audited records are NaN or infinite."""
+
+
 @dataclass(frozen=True)
 class OutputReading:
     """How to get signals from what one model answers about certain records.
