@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .multi_signal_lira import MultiSignalLiRA, multi_signal_lira_scores
     from .predictive_value import ppv
     from .quantile_regression import QuantileRegression, quantile_regression_scores
+    from .ray_workers import RayWorkers
     from .report import LeakageReport
     from .report_files import load_reports, save_reports
     from .report_rows import report_table
@@ -91,6 +92,7 @@ _HOME = {
     "PrivacyReportMetadata": "tf_privacy_results",
     "QuantileRegression": "quantile_regression",
     "RMIA": "rmia",
+    "RayWorkers": "ray_workers",
     "RocCurve": "roc",
     "RocSketch": "roc_sketch",
     "Scores": "attack",
@@ -173,6 +175,7 @@ __all__ = [
     "PrivacyMetric",
     "PrivacyReportMetadata",
     "QuantileRegression",
+    "RayWorkers",
     "RocCurve",
     "RocSketch",
     "Scores",

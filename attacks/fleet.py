@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from .compiled_pass import Queries
 from .fleet_files import Answers, FleetFiles
-from .fleet_here import Rates, ShadowRequest, Training
 from .shadow_signals import ShadowSignals
+from .shadow_training import Rates, ShadowRequest, Training
 
 
 class Site(Protocol):

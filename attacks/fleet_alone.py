@@ -8,12 +8,12 @@ from typing import Any
 from .asked_records import resident_records
 from .compiled_pass import AskedRecords, Queries, SignalPass
 from .epoch_bar import EpochBar
-from .fleet_here import ShadowRequest
 from .fleet_training import failure_sentences, prepare
 from .model_checks import build_model, check_model
 from .shadow_models import ShadowModels
 from .shadow_pool import ShadowPool
 from .shadow_signals import ShadowSignals
+from .shadow_training import ShadowRequest
 
 
 def train_alone(

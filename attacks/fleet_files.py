@@ -121,8 +121,17 @@ class FleetFiles:
         before = ", ".join(f"{name} {version}" for name, version in versions.items())
         return f"the shadow models in checkpoint_dir were begun with {before}; those that go on may differ in the last digits."
 
-    def begin(self, identity: Mapping[str, Any], engine: str, group_size: int, hashes: NDArray[np.uint64]) -> None:
-        """Notes which fleet this is, unless it was noted before."""
+    def begin(
+        self, identity: Mapping[str, Any], engine: str, group_size: int, choice: str, hashes: NDArray[np.uint64]
+    ) -> None:
+        """Notes which fleet this is, unless it was noted before.
+
+        Args:
+          identity: see `identity_of`.
+          engine, group_size: what trains it.
+          choice: the sentence on what was measured.
+          hashes: of the records of the pool, in its order.
+        """
         if self.manifest:
             return
         write_arrays(self.folder / "pool.npz", [hashes], {})
@@ -131,6 +140,7 @@ class FleetFiles:
             "schema_version": SCHEMA_VERSION,
             "engine": engine,
             "group_size": group_size,
+            "choice": choice,
             "num_models": identity["the number of shadow models"],
             "identity": json.loads(json.dumps(identity)),
             "versions": _versions(),
@@ -278,7 +288,8 @@ def _locked(path: Path) -> int:
     except BlockingIOError as reason:
         os.close(lock)
         raise ValueError(
-            f"another process trains shadow models in checkpoint_dir {str(path.parent)!r}; wait for it, or give another directory."
+            f"another process trains shadow models in checkpoint_dir {str(path.parent)!r}; wait for it, or give "
+            "another directory."
         ) from reason
     except (ImportError, OSError):
         pass  # Windows, or a file system without locks

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,52 +12,11 @@ from .compiled_pass import AskedRecords, Queries, SignalPass
 from .fleet_files import Answers, FleetFiles, Outcome
 from .fleet_identity import question_digest
 from .fresh_model import state_variables
+from .in_threads import in_threads
 from .output_reading import NonFiniteOutputs
 from .parked_states import ParkedStates
 from .shadow_engine import Engine, State, finalizes
-from .training_data import epoch_order
-
-Rates = NDArray[np.float32] | None
-
-
-class ShadowRequest(NamedTuple):
-    """Names of signals to ask shadow models for: on the audited records, on the population."""
-
-    names: tuple[str, ...]
-    population_names: tuple[str, ...]
-
-
-class Training(NamedTuple):
-    """How a fleet's shadow models are trained, whatever trains them.
-
-    Attributes:
-      assignment: bool[m, p], which model trains on which record of the pool.
-      share: of a pass over its records that an epoch is.
-      batch_size: records in a training step.
-      seed: decides the order of training.
-    """
-
-    assignment: NDArray[np.bool_]
-    share: float
-    batch_size: int
-    seed: int
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Training steps of the shadow model with the most records."""
-        longest = math.ceil(self.share * int(self.assignment.sum(axis=1).max()))
-        return -(-longest // self.batch_size)
-
-    def order(self, shadow: int, epoch: int) -> NDArray[np.int32]:
-        """The records of a shadow model's epoch, in the order of training."""
-        return epoch_order(self.assignment[shadow], (self.seed, shadow, 2), epoch, self.share)
-
-    def fitted(self, rates: Rates, records: int) -> Rates:
-        """The target's learning rates over its epoch, stretched over a shadow model's number of steps."""
-        if rates is None:
-            return None
-        steps = -(-records // self.batch_size)
-        return rates[np.arange(steps) * len(rates) // steps]
+from .shadow_training import Rates, ShadowRequest, Training
 
 
 class FleetHere:
@@ -133,7 +90,7 @@ class FleetHere:
         def advance(number: int) -> Outcome:
             return known[number] or self._advanced(number, epoch)
 
-        for number, outcome in _in_threads(advance, list(wanted), self._engine.workers):
+        for number, outcome in in_threads(advance, list(wanted), self._engine.workers):
             for place, shadow in enumerate(wanted[number]):
                 if shadow not in living:
                     continue
@@ -293,27 +250,3 @@ def _stacked(answers: Iterable[Any]) -> dict[str, NDArray[np.float32]]:
     several = list(answers)
     names = list(several[0]) if several else []
     return {name: np.stack([one[name] for one in several]).astype(np.float32) for name in names}
-
-
-def _in_threads(work: Callable[[int], Any], items: list[int], workers: int) -> Iterator[tuple[int, Any]]:
-    """(item, what `work(item)` gave or raised) as they come; one thread where one is enough."""
-    if workers == 1:
-        for item in items:
-            yield item, _outcome(work, item)
-        return
-    with ThreadPoolExecutor(workers, thread_name_prefix="shadow") as pool:
-        running: dict[Future[Any], int] = {pool.submit(_outcome, work, item): item for item in items}
-        try:
-            while running:
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(future), future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # those that run are waited for on the way out
-            raise
-
-
-def _outcome(work: Callable[[int], Any], item: int) -> Any:
-    try:
-        return work(item)
-    except Exception as reason:
-        return reason

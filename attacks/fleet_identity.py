@@ -55,7 +55,9 @@ def identity_of(
         "the length of an epoch": share,
         "class weights": None if plan.class_weight is None else sorted(map(list, dict(plan.class_weight).items())),
         "the seed": plan.seed,
-        "the initial weights that the model's initializers (or model_fn) draw": _sha(_bytes_of([*made.trainable_variables, *untrained_variables(made)])),
+        "the initial weights that the model's initializers (or model_fn) draw": _sha(
+            _bytes_of([*made.trainable_variables, *untrained_variables(made)])
+        ),
         "the model's training step": _sha((graph_digest(step) + _own_step(made)).encode()),
         "the optimizer": _optimizer(made.optimizer, alone),
         "the augmentation": _augmentation(data),

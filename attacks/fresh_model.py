@@ -64,7 +64,7 @@ class FreshModels:
             made.compile(
                 optimizer=_copy_of(target.optimizer),
                 loss=target.loss,
-                loss_weights=_loss_weights(target),
+                loss_weights=loss_weights_of(target),
                 run_eagerly=target.run_eagerly,
                 jit_compile=False,
                 auto_scale_loss=False,  # the copied optimizer scales where the target's does
@@ -183,33 +183,38 @@ def _copy_of(optimizer: Any) -> Any:
         ) from reason
 
 
+def undecayed(model: Any) -> list[int]:
+    """The numbers of the trainable variables that weight decay leaves out: a call on the optimizer, not in its configuration."""
+    decays = getattr(model.optimizer, "_use_weight_decay", None)  # there is no public way to ask
+    if decays is None or not getattr(model.optimizer, "weight_decay", None):
+        return []
+    return [number for number, variable in enumerate(model.trainable_variables) if not decays(variable)]
+
+
 def _exclude_from_decay(made: Any, target: Any) -> None:
-    """`exclude_from_weight_decay` is a call, not a part of an optimizer's configuration."""
-    decays = getattr(target.optimizer, "_use_weight_decay", None)  # there is no public way to ask
-    if decays is None or not getattr(target.optimizer, "weight_decay", None):
-        return
-    pairs = zip(target.trainable_variables, made.trainable_variables, strict=True)
-    excluded = [own for theirs, own in pairs if not decays(theirs)]
+    excluded = [made.trainable_variables[number] for number in undecayed(target)]
     if excluded:
         made.optimizer.exclude_from_weight_decay(var_list=excluded)
 
 
 def _take_over_statistics(made: Any, target: Any) -> None:
     """What `Normalization.adapt` learned of the inputs is preprocessing, not training."""
-    for theirs, own in zip(_normalizations(target), _normalizations(made), strict=True):
+    for theirs, own in zip(normalizations(target), normalizations(made), strict=True):
         if theirs.built and own.built and theirs.weights:
             own.set_weights(theirs.get_weights())
             own.finalize_state()
 
 
-def _normalizations(model: Any) -> list[Any]:
+def normalizations(model: Any) -> list[Any]:
+    """The Normalization layers of a model, wherever they stand."""
     found = []
     for layer in getattr(model, "layers", []):
-        found += [layer] if isinstance(layer, keras.layers.Normalization) else _normalizations(layer)
+        found += [layer] if isinstance(layer, keras.layers.Normalization) else normalizations(layer)
     return found
 
 
-def _loss_weights(model: Any) -> Any:
+def loss_weights_of(model: Any) -> Any:
+    """What the model was compiled with."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it writes down the loss, too, and warns of lambdas

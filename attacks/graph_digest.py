@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+# A token names a Python function by a number of its process.
+_NAMES = ("shared_name", "container", "debug_name", "token")
+
 
 def graph_digest(traced: Any) -> str:
     """SHA-256 of a concrete function's operations, their attributes and inputs, and of the functions that it calls.
 
     Names of operations, layers and functions do not count, so that the same model made a second time has the same digest.
-    Captured variables count by shape and type, not by value.
+    Captured variables count by shape and type, not by value; Python functions (`tf.numpy_function`) not at all.
 
     Args:
       traced: a `tf.types.experimental.ConcreteFunction`.
@@ -36,7 +39,7 @@ def _add_nodes(found: Any, nodes: Any, functions: dict[str, Any], within: tuple[
             # An argument of an inner function is no node of it.
             found.update(f"{places.get(name, name)}:{port}{'^' if given.startswith('^') else ''},".encode())
         for key in sorted(node.attr):
-            if key.startswith("_") or key in ("shared_name", "container", "debug_name"):
+            if key.startswith("_") or key in _NAMES:
                 continue
             found.update(key.encode())
             _add_value(found, node.attr[key], functions, within)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .ray_workers import RayWorkers
 from .shadow_assignment import balanced_assignment
 from .shadow_signals import ShadowSignals
 
-ENGINES = ("auto", "compiled", "xla", "fit")
+ENGINES = ("auto", "stacked", "compiled", "xla", "fit", "ray")
 SCHEDULES = ("lockstep", "train_end")
 
 
@@ -34,9 +35,11 @@ class ShadowModels:
       class_weight: as for `fit`.
       augment: what `fit`'s data pipeline did to the inputs of a batch: a Keras layer, or a function (x, seed) -> x with an
         int32[2] seed for `tf.random.stateless_*`. Augmentation layers within the model need no mention.
-      engine: "compiled" (a whole epoch as one graph), "xla" (the same compiled with XLA), "fit" (for models with a train_step of
-        their own), or "auto": whichever a measurement before training finds fastest. Engines round differently, and
-        XLA draws other random numbers: name one where runs must agree.
+      engine: "stacked" (many models at a time, every weight with an axis of models), "compiled" (one at a time, a whole epoch as
+        one graph), "xla" (the same compiled with XLA), "fit" (for models with a train_step of their own), or "auto":
+        whichever a measurement before training finds fastest. Engines round differently, and XLA draws other random numbers:
+        name one where runs must agree.
+        "ray" spreads the fleet over the processes of a Ray cluster, as does `RayWorkers(...)`, which says how many.
       schedule: "lockstep": an epoch of the fleet after each epoch of the target; "train_end": all after its training.
       seed: decides halves, weights, random layers and the order of training.
       model_fn: makes a new model, for models that cannot be cloned from their configuration.
@@ -56,7 +59,7 @@ class ShadowModels:
     epochs: int | None = None
     class_weight: Mapping[int, float] | None = None
     augment: Any = None
-    engine: str = "auto"
+    engine: str | RayWorkers = "auto"
     schedule: str = "lockstep"
     seed: int = 0
     model_fn: Callable[[], Any] | None = None
@@ -74,7 +77,7 @@ class ShadowModels:
                 _whole(name, getattr(self, name), 1)
         _whole("seed", self.seed, 0)
         for name, known in (("engine", ENGINES), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in known:
+            if getattr(self, name) not in known and not (name == "engine" and isinstance(self.engine, RayWorkers)):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give one of {', '.join(map(repr, known))}.")
         if self.checkpoint_dir is not None and not isinstance(self.checkpoint_dir, (str, os.PathLike)):
             raise ValueError(f"checkpoint_dir is {self.checkpoint_dir!r}; give the path of a directory.")

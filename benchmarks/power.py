@@ -145,7 +145,10 @@ def study(name, model, x, y, epochs, kept):
             found.append(figures(scores(target, some_of(others, models, index) if models else None), is_member))
         auc, tpr, _ = zip(*found, strict=True)
         print(f"{attack:30s} {models:7d}  {interval(auc):15s} {interval(tpr):15s}", flush=True)
-    for attack, models, scores in (("LiRA online, pooled", 16, _lira("pooled", "online")), ("RMIA offline", 8, _rmia("confidence"))):
+    for attack, models, scores in (
+        ("LiRA online, pooled", 16, _lira("pooled", "online")),
+        ("RMIA offline", 8, _rmia("confidence")),
+    ):
         found = []
         for index in range(TARGETS):
             target, _, others = shadows.as_target(2 * index)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from privacy_callbacks.attacks.attack import Attack, AttackContext, Needs, Signals, named_attacks, needs
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.compiled_pass import Queries, SignalPass
-from privacy_callbacks.attacks.fleet_here import ShadowRequest
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
+from privacy_callbacks.attacks.shadow_training import ShadowRequest
 from privacy_callbacks.attacks.slices import Slice
 
 from .attack_choice import completed, default_attacks, pointing_at_the_strongest, refuse_unfit

@@ -1,5 +1,6 @@
 """A fleet that is interrupted ends as one that is not, and a folder of another fleet is not taken for its own."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -208,9 +209,12 @@ def other_optimizer(rate=1e-3):
     return model
 
 
-def drawn_otherwise(layer):
-    config = {key: value for key, value in layer.get_config().items() if key != "kernel_initializer"}
-    return type(layer).from_config(config)
+def drawn_otherwise():
+    def anew(layer):
+        config = {key: value for key, value in layer.get_config().items() if key != "kernel_initializer"}
+        return type(layer).from_config(config)
+
+    return keras.models.clone_model(target(), clone_function=anew)
 
 
 def faster():
@@ -231,7 +235,7 @@ def faster():
         ({"model": other_model}, "the model's training step"),
         ({"model": other_optimizer}, "the optimizer"),
         ({"model": faster}, "the optimizer"),
-        ({"model_fn": lambda: keras.models.clone_model(target(), clone_function=drawn_otherwise)}, "the initial weights that the model's initializers"),
+        ({"model_fn": drawn_otherwise}, "the initial weights that the model's initializers"),
         ({"augment": lambda x, seed: x + 1.0}, "the augmentation"),
         ({"engine": "fit"}, "engine 'compiled', which rounds otherwise than 'fit'; give engine='compiled' or 'auto'"),
     ],
@@ -245,9 +249,15 @@ def test_a_folder_of_another_fleet_is_refused_with_what_differs(kept, options, r
     assert {path: path.stat().st_mtime_ns for path in kept.rglob("*.npz")} == before
 
 
-def test_auto_takes_the_engine_that_the_fleet_was_begun_with(kept, undisturbed, break_off):
+def test_auto_takes_the_engine_that_the_fleet_was_begun_with(kept, undisturbed, break_off, tmp_path):
     break_off(0)
     same(alone(kept, "auto"), undisturbed["compiled"])
+    break_off(1_000)
+    measured = alone(tmp_path / "measured", "auto", epochs=1)
+    manifest = json.loads((tmp_path / "measured" / "fleet.json").read_text())
+    assert manifest["choice"].endswith(f"{manifest['engine']} is chosen.")
+    break_off(0)
+    same(alone(tmp_path / "measured", "auto", epochs=1), measured)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
@@ -316,7 +326,11 @@ def test_a_full_disk_is_said_and_ends_nothing(tmp_path, undisturbed, monkeypatch
 def test_a_diverged_model_stays_left_out(tmp_path, break_off):
     x, y = pool()
     y = np.where(np.arange(120) == 0, 2, y % 2)
-    options = {"data": (x, y), "class_weight": {2: float("inf")}, "epochs": 3}  # who trains on the first record diverges
+    options = {
+        "data": (x, y),
+        "class_weight": {2: float("inf")},
+        "epochs": 3,
+    }  # who trains on the first record diverges
     wanted = alone(**options)
     break_off(3)
     with pytest.raises(Broken):
@@ -470,6 +484,8 @@ def test_the_digest_of_a_graph_knows_what_it_computes():
         return digest(lambda x: tf.while_loop(lambda i, v: i < 3, lambda i, v: (i + 1, factor * v), (0, x))[1])
 
     assert loop(2.0) == loop(2.0) != loop(3.0)
+    outside = [digest(lambda x: tf.numpy_function(np.sort, [x], tf.float32)) for _ in range(2)]
+    assert outside[0] == outside[1]
 
 
 @pytest.mark.slow

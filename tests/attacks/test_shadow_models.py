@@ -10,12 +10,12 @@ import tensorflow as tf
 from privacy_callbacks.attacks import ShadowModels, lira_scores, signals_of
 from privacy_callbacks.attacks.engine_choice import EngineChoice, choose_engine
 from privacy_callbacks.attacks.epoch_bar import EpochBar
-from privacy_callbacks.attacks.fleet_here import Training
-from privacy_callbacks.attacks.fleet_training import affordable_models
+from privacy_callbacks.attacks.fleet_budget import affordable_models
 from privacy_callbacks.attacks.fresh_model import FreshModels, state_variables
 from privacy_callbacks.attacks.parked_states import ParkedStates
 from privacy_callbacks.attacks.shadow_models import as_shadow_models
 from privacy_callbacks.attacks.shadow_pool import pool_from_records
+from privacy_callbacks.attacks.shadow_training import Training
 from privacy_callbacks.attacks.training_data import TrainingData, epoch_order
 
 layers = keras.layers
@@ -343,7 +343,7 @@ def test_a_model_fn_that_always_starts_alike_is_refused():
         ({"num_models": 0}, "num_models is 0; give a whole number, at least 2"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"epochs": 1.5}, "epochs is 1.5"),
-        ({"engine": "ray"}, "engine is 'ray'"),
+        ({"engine": "spark"}, "engine is 'spark'"),
         ({"schedule": "later"}, "schedule is 'later'"),
         ({"model_fn": 3}, "model_fn is 3"),
         ({"memory_limit": -1}, "memory_limit is -1"),
