@@ -97,7 +97,7 @@ def choose_engine(
         seconds = _seconds_of_fit(fresh, data) if measure else None
         return EngineChoice(FitEngine(fresh, data), seconds, seconds, "")
     makers: dict[str, Callable[[], Any]] = {
-        "stacked": lambda: StackedEngine(fresh, data, num_models),
+        "stacked": lambda: StackedEngine(fresh, data, num_models, workers()),
         "compiled": lambda: CompiledEngine(fresh, data, longest, False, workers()),
         "xla": lambda: CompiledEngine(fresh, data, longest, True, workers()),
     }
@@ -121,7 +121,8 @@ def workers() -> int:
     if not _on_cpu():
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_MOST_WORKERS, cores)
+    threads = tf.config.threading.get_inter_op_parallelism_threads()  # 0 where nobody has bounded them
+    return min(_MOST_WORKERS, threads or cores)
 
 
 def _on_cpu() -> bool:
@@ -180,8 +181,9 @@ def _fastest(
             alone = best is None and place + 1 == len(prospects) and not measure
             seconds = 0.0 if alone else _seconds_of(engine, longest)
         except Exception as reason:  # what cannot be compiled shows itself in many ways
-            said = " ".join(str(reason).split())
-            left_out.append(f"{name} cannot train this model ({type(reason).__name__}: {said[:160]})")
+            cause = reason.__cause__ or reason
+            said = " ".join(str(cause).split())
+            left_out.append(f"{name} cannot train this model ({type(cause).__name__}: {said[:160]})")
             continue
         unit = unit or setup / prospect.multiple
         total = seconds if steps is None else setup + steps * seconds

@@ -38,15 +38,6 @@ class FusedAdamProgram:
     def __init__(self, step: StackedStep, size: int | None = None) -> None:
         self._step = step
         self._first, self._second = _moments(step) or ([], [])
-        slots = step.variables.slots
-        self._fused = [
-            [tf.Variable(tf.zeros([size or 1, *one.shape]), trainable=False, shape=[size, *one.shape]) for one in some]
-            for some in (
-                step.variables.weights,
-                [slots[index] for index in self._first],
-                [slots[index] for index in self._second],
-            )
-        ]
         decay, excluded = float(step.model.optimizer.weight_decay or 0), undecayed(step.model)
         self._decay = [0.0 if number in excluded else decay for number in range(len(step.variables.weights))]
         # Within the operation 1 − β is rounded as a difference of 32 bits, off by up to 1e-4 of itself where β is near 1.
@@ -55,39 +46,49 @@ class FusedAdamProgram:
         self._scales = [float(np.float32(1) - np.float32(beta)) / float(np.float32(1 - beta)) for beta in betas]
         specs = [tf.TensorSpec([size, *one.shape], one.dtype) for one in step.flat_variables]
         rows, rates = tf.TensorSpec([None, size, None], tf.int32), tf.TensorSpec([None, size], tf.float32)
-        self._run = tf.function(
-            self._loop, autograph=False, input_signature=[specs, rows, rates, tf.TensorSpec([size, 2], tf.int32)]
-        )
+        self._specs = specs, rows, rates, tf.TensorSpec([size, 2], tf.int32)
 
     def trace(self) -> None:
         """See `StackedProgram.trace`."""
-        self._run.get_concrete_function()
+        self._run = tf.function(self._loop, autograph=False).get_concrete_function(self._places(), *self._specs)
 
     def __call__(self, state: list[Any], rows: Any, rates: Any, seeds: Any) -> tuple[list[Any], Any]:
         """See `StackedProgram`."""
-        return self._run(state, rows, rates, seeds)
+        return self._run(self._places(), state, rows, rates, seeds)
 
-    def _loop(self, state: list[Any], rows: Any, rates: Any, seeds: Any) -> tuple[list[Any], Any]:
+    def _places(self) -> list[list[Any]]:
+        """Empty variables for weights and moments, which the operation changes: each call has its own, so calls may overlap."""
+        shapes = [tuple(one.shape) for one in self._step.variables.weights]
+        return [
+            [tf.Variable(tf.zeros([0, *shape]), trainable=False, shape=[None, *shape]) for shape in shapes]
+            for _ in range(3)
+        ]
+
+    def _loop(
+        self, places: list[list[Any]], state: list[Any], rows: Any, rates: Any, seeds: Any
+    ) -> tuple[list[Any], Any]:
         given, steps = self._step.cut(state), tf.shape(rows)[0]
-        weights, first, second = self._fused
+        weights, first, second = places
         slots = list(given.slots)
         for variable, value in zip(weights, given.weights, strict=True):
             variable.assign(value)
         moments = list(zip((self._first, self._second), (first, second), self._scales, strict=True))
-        for indices, variables, scale in moments:
-            for index, variable in zip(indices, variables, strict=True):
+        for indices, some, scale in moments:
+            for index, variable in zip(indices, some, strict=True):
                 variable.assign(slots[index] * scale)
         begun = slots[self._step.optimizer.iterations_index]
 
         def one(index: Any, total: Any, untrained: list[Any], augment: list[Any]) -> Any:
             read = [variable.read_value() for variable in weights]
+            for value, old in zip(read, given.weights, strict=True):
+                value.set_shape(old.shape)
             part = read, untrained, augment, rows[index], seeds + tf.stack([0, index])
             losses, gradients, *after = tf.vectorized_map(self._one, part, fallback_to_while_loop=False)
             for old, new in zip([*untrained, *augment], [*after[0], *after[1]], strict=True):
                 new.set_shape(old.shape)
             losses.set_shape(total.shape)
             with tf.control_dependencies(
-                self._update(gradients, slots, begun[0] + tf.cast(index, begun.dtype), rates[index])
+                self._update(places, gradients, slots, begun[0] + tf.cast(index, begun.dtype), rates[index])
             ):
                 return index + 1, total + losses, *after
 
@@ -96,8 +97,8 @@ class FusedAdamProgram:
         slots[self._step.optimizer.iterations_index] = begun + tf.cast(steps, begun.dtype)
         if self._step.optimizer.rate_index is not None:
             slots[self._step.optimizer.rate_index] = rates[-1]
-        for indices, variables, scale in moments:
-            for index, variable in zip(indices, variables, strict=True):
+        for indices, some, scale in moments:
+            for index, variable in zip(indices, some, strict=True):
                 slots[index] = variable / scale
         after = [*(variable.read_value() for variable in weights), *untrained, *slots, *augment]
         return after, total
@@ -110,7 +111,9 @@ class FusedAdamProgram:
         loss, gradients, after = self._step.gradients(state, rows, seed)
         return loss, [_leaves(one) for one in gradients], after.untrained, after.augment
 
-    def _update(self, gradients: Any, slots: list[Any], iterations: Any, rates: Any) -> list[Any]:
+    def _update(
+        self, places: list[list[Any]], gradients: Any, slots: list[Any], iterations: Any, rates: Any
+    ) -> list[Any]:
         optimizer, step = self._step.model.optimizer, tf.cast(iterations + 1, tf.float32)
         scalars = [slot[0] for slot in slots]
         scalars[self._step.optimizer.iterations_index] = iterations
@@ -127,7 +130,7 @@ class FusedAdamProgram:
             "epsilon": optimizer.epsilon * of_second**0.5,
         }
         done = []
-        for variable, first, second, decay, gradient in zip(*self._fused, self._decay, list(gradients), strict=True):
+        for variable, first, second, decay, gradient in zip(*places, self._decay, list(gradients), strict=True):
             if not gradient:
                 continue
             if decay:

@@ -45,9 +45,7 @@ class Training(NamedTuple):
         """The records of a shadow model's epoch, in the order of training."""
         return epoch_order(self.assignment[shadow], (self.seed, shadow, 2), epoch, self.share)
 
-    def fitted(self, rates: Rates, records: int) -> Rates:
+    def fitted(self, rates: NDArray[np.float32], records: int) -> NDArray[np.float32]:
         """The target's learning rates over its epoch, stretched over a shadow model's number of steps."""
-        if rates is None:
-            return None
         steps = -(-records // self.batch_size)
         return rates[np.arange(steps) * len(rates) // steps]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -27,6 +29,7 @@ from .vectorized_draws import vectorize_draws
 
 # More together gain little: the operations are large enough by then, and the state outgrows the caches.
 _MOST_TOGETHER = 16
+_FEWEST_TOGETHER = 4
 _BYTES_TOGETHER = 2**29
 _LONGEST_REASON = 200
 _REFUSAL = "the engine 'stacked' cannot train this model: {}; give engine='compiled' or 'auto'."
@@ -68,22 +71,26 @@ class StackedEngine:
       fresh: makes the models.
       data: the pool.
       num_models: how many there will be, which decides the size of groups.
+      workers: how many groups may be trained at the same time, if there are models enough.
     Raises:
       ValueError: if the models cannot be stacked.
     """
 
-    def __init__(self, fresh: FreshModels, data: TrainingData, num_models: int = 1) -> None:
+    def __init__(self, fresh: FreshModels, data: TrainingData, num_models: int = 1, workers: int = 1) -> None:
         self.name = "stacked"
-        self.workers = 1  # operations on a stack are large enough for all cores
+        # One stack alone leaves cores idle between its large operations; two small ones lose more than that.
+        self.workers = max(1, min(workers, num_models // _FEWEST_TOGETHER))
         self.batch_size = data.batch_size
         self._fresh, self._data = fresh, data
         self._programs: dict[tuple[bool, int | None], StackedProgram | FusedAdamProgram] = {}
+        self._tracing = threading.Lock()
         vectorize_draws()
         try:
             self._step = StackedStep(fresh, data)
             reason = why_not_stacked(self._step.model, data)
             if not reason:
-                self.group_size = group_size(num_models, sum(map(_bytes, self._step.flat_variables)))
+                size = sum(map(_bytes, self._step.flat_variables))
+                self.group_size = group_size(num_models, size, self.workers)
                 self._fusible = can_be_fused(self._step)
                 # A loop takes seconds to trace: rather one program for stacks of all sizes.
                 self._program(self._fusible, None if has_recurrence(self._step.model) else self.group_size)
@@ -152,10 +159,16 @@ class StackedEngine:
         return [tf.stack([value] * self.group_size) for value in values]
 
     def seconds(self, state: State, order: NDArray[np.int32], steps: int) -> float:
-        """How long so many steps of a group take."""
+        """How long so many steps take with all workers busy."""
         group = range(self.group_size)
+        orders = [order[: steps * self.batch_size]] * len(group)
+
+        def some(_: int) -> None:
+            self.train(group, state, orders, None)
+
         start = time.perf_counter()
-        self.train(group, state, [order[: steps * self.batch_size]] * len(group), None)
+        with ThreadPoolExecutor(self.workers) as pool:
+            list(pool.map(some, range(self.workers)))
         return time.perf_counter() - start
 
     def _advanced(
@@ -188,12 +201,13 @@ class StackedEngine:
 
     def _program(self, fused: bool, size: int | None) -> StackedProgram | FusedAdamProgram:
         """The program for stacks of this size, or of any (None); traced once."""
-        if (fused, size) not in self._programs:
-            program = FusedAdamProgram(self._step, size) if fused else StackedProgram(self._step, size)
-            with _quiet():
-                program.trace()
-            self._programs[fused, size] = program
-        return self._programs[fused, size]
+        with self._tracing:
+            if (fused, size) not in self._programs:
+                program = FusedAdamProgram(self._step, size) if fused else StackedProgram(self._step, size)
+                with _quiet():
+                    program.trace()
+                self._programs[fused, size] = program
+            return self._programs[fused, size]
 
     def _rates(
         self, state: State, segment: Segment, rates: Sequence[NDArray[np.float32]] | None
@@ -214,15 +228,17 @@ def _doubled(state: State, rows: Any, rates: Any, seeds: Any) -> tuple[State, An
     return [tf.repeat(values, 2, 0) for values in state], rows.repeat(2, 1), rates.repeat(2, 1), seeds.repeat(2, 0)
 
 
-def group_size(num_models: int, model_bytes: int) -> int:
+def group_size(num_models: int, model_bytes: int, workers: int = 1) -> int:
     """How many models to train together: groups of about equal size, none too large for memory or of use.
 
     Args:
       num_models: of the fleet.
       model_bytes: of one model's state.
+      workers: groups that are trained at the same time.
     """
-    most = max(1, min(_MOST_TOGETHER, num_models, _BYTES_TOGETHER // max(1, model_bytes)))
-    return math.ceil(num_models / math.ceil(num_models / most))
+    most = max(1, min(_MOST_TOGETHER, num_models, _BYTES_TOGETHER // max(1, model_bytes * workers)))
+    rounds = math.ceil(num_models / (most * workers))
+    return math.ceil(num_models / (rounds * workers))
 
 
 def _bytes(variable: Any) -> int:

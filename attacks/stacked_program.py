@@ -24,19 +24,15 @@ class StackedProgram:
         self._step = step
         specs = [tf.TensorSpec([size, *one.shape], one.dtype) for one in step.flat_variables]
         rows, rates = tf.TensorSpec([None, size, None], tf.int32), tf.TensorSpec([None, size], tf.float32)
-        self._run = tf.function(
-            self._loop,
-            autograph=False,
-            input_signature=[specs, rows, rates, tf.TensorSpec([size, 2], tf.int32)],
-        )
+        self._specs = specs, rows, rates, tf.TensorSpec([size, 2], tf.int32)
 
     def trace(self) -> None:
-        """Makes the program.
+        """Makes the program, which several threads may then call.
 
         Raises:
           Exception: of many kinds, if the step cannot be vectorized.
         """
-        self._run.get_concrete_function()
+        self._run = tf.function(self._loop, autograph=False).get_concrete_function(*self._specs)
 
     def __call__(self, state: list[Any], rows: Any, rates: Any, seeds: Any) -> tuple[list[Any], Any]:
         """Trains.

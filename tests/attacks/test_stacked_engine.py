@@ -377,6 +377,7 @@ def test_weights_are_given_model_by_model_and_averages_in_the_end():
 
 def test_groups_are_even_and_neither_too_many_nor_too_large():
     assert [group_size(count, 1_000) for count in (1, 2, 16, 20, 64, 100)] == [1, 2, 16, 10, 16, 15]
+    assert [group_size(count, 1_000, workers=2) for count in (16, 20, 34, 64)] == [8, 10, 9, 16]
     assert group_size(64, 2**28) == 2
     assert group_size(64, 2**40) == 1
 
@@ -455,7 +456,7 @@ def chosen(model, x=X, steps=200, models=4, **options):
 def test_auto_takes_what_is_soonest_done_and_says_what_it_left_out():
     short = chosen(stack())
     assert isinstance(short.engine, StackedEngine)
-    assert short.engine.group_size == 4
+    assert short.engine.group_size * short.engine.workers == 4
     assert short.fit_seconds_per_step is None
     for part in ("ms a step after", "compiled and xla would hardly be ready before the training is done", "is chosen"):
         assert part in short.sentence
@@ -483,7 +484,7 @@ def test_a_fleet_is_trained_stacked_as_it_is_compiled_and_leaves_random_states_a
     random.seed(1), np.random.seed(1), tf.random.set_seed(1), keras.utils.set_random_seed(1)
     before = random.getstate(), np.random.get_state()[1].copy()
     found = [
-        ShadowModels(6, epochs=2, batch_size=BATCH, engine=name).fit(model, X, Y, signals=("loss",), verbose=0)["loss"]
+        ShadowModels(8, epochs=2, batch_size=BATCH, engine=name).fit(model, X, Y, signals=("loss",), verbose=0)["loss"]
         for name in ("stacked", "compiled")
     ]
     np.testing.assert_allclose(*found, atol=1e-4)
