@@ -15,7 +15,7 @@ import tensorflow as tf
 from .compiled_engine import CompiledEngine
 from .fit_engine import FitEngine
 from .fresh_model import FreshModels
-from .model_layers import has_convolutions, has_recurrence, is_mostly_products
+from .model_layers import has_convolutions, has_folded_convolutions, has_recurrence, is_mostly_products, on_cpu
 from .shadow_engine import Engine
 from .stacked_engine import StackedEngine, why_not_stacked
 from .training_data import TrainingData
@@ -118,15 +118,11 @@ def choose_engine(
 
 def workers() -> int:
     """How many shadow models are trained at the same time: on CPU one a core up to four, on one accelerator one."""
-    if not _on_cpu():
+    if not on_cpu():
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = tf.config.threading.get_inter_op_parallelism_threads()  # 0 where nobody has bounded them
     return min(_MOST_WORKERS, threads or cores)
-
-
-def _on_cpu() -> bool:
-    return not (tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
 
 
 def _why_fit(model: Any) -> str:
@@ -152,7 +148,10 @@ def _candidates(model: Any, data: TrainingData, num_models: int) -> tuple[dict[s
         found["stacked"] = _STACKED_LOOPS
     elif is_mostly_products(model):
         found["xla"] = _XLA_OF_PRODUCTS
-    if _on_cpu() and (recurrent or has_convolutions(model)):
+    if "stacked" in found and on_cpu() and has_folded_convolutions(model):
+        del found["stacked"]
+        left_out.append("stacked is slow on CPU for convolutions")
+    if on_cpu() and (recurrent or has_convolutions(model)):
         del found["xla"]
         left_out.append(f"xla is none on CPU for {'recurrent layers' if recurrent else 'convolutions'}")
     return dict(sorted(found.items(), key=lambda one: one[1].seconds + one[1].multiple)), left_out

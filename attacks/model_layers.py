@@ -1,4 +1,4 @@
-"""What kinds of layers a model is made of, as far as Keras' lists of layers tell."""
+"""What kinds of layers a model is made of, as far as Keras' lists of layers tell, and what they run on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 _LAYERS = keras.layers
 _CONVOLUTIONS = (
@@ -46,9 +47,22 @@ def is_mostly_products(model: Any) -> bool:
     return bool(layers) and all(type(layer) in _BESIDE_PRODUCTS for layer in layers)
 
 
-def mixing_convolution(model: Any) -> Any:
-    """Its first convolution that mixes channels by a kernel; None if there is none."""
-    found = (
-        layer for layer in layers_of(model) if isinstance(layer, _CONVOLUTIONS) and not isinstance(layer, _DEPTHWISE)
-    )
+def has_folded_convolutions(model: Any) -> bool:
+    """True if it has convolutions that mix channels: stacked, they are folded into grouped ones."""
+    return any(isinstance(layer, _CONVOLUTIONS) and not isinstance(layer, _DEPTHWISE) for layer in layers_of(model))
+
+
+def unfoldable_convolution(model: Any) -> Any:
+    """Its first convolution that cannot be folded: in three dimensions, in groups, or with channels before places."""
+    found = (layer for layer in layers_of(model) if isinstance(layer, _CONVOLUTIONS) and not _can_be_folded(layer))
     return next(found, None)
+
+
+def _can_be_folded(layer: Any) -> bool:
+    three = isinstance(layer, (_LAYERS.Conv3D, _LAYERS.Conv3DTranspose))
+    return not three and getattr(layer, "groups", 1) == 1 and layer.data_format == "channels_last"
+
+
+def on_cpu() -> bool:
+    """True if there is no accelerator."""
+    return not (tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from .epoch_segments import Segment, epoch_segments, steps_of
 from .fresh_model import FreshModels, state_variables, untrained_variables
 from .fused_adam import FusedAdamProgram, can_be_fused
-from .model_layers import has_recurrence, layers_of, mixing_convolution
+from .model_layers import has_recurrence, layers_of, unfoldable_convolution
 from .shadow_engine import State
 from .stacked_program import StackedProgram
 from .stacked_step import StackedStep
 from .stateless_optimizer import why_not_stateless
 from .training_data import Augmentation, TrainingData
+from .vectorized_convolutions import vectorize_convolutions
 from .vectorized_draws import vectorize_draws
 
 # More together gain little: the operations are large enough by then, and the state outgrows the caches.
@@ -51,9 +52,9 @@ def why_not_stacked(model: Any, data: TrainingData) -> str:
     leaves = tf.nest.flatten([data.x, data.y])
     if any(isinstance(leaf, tf.RaggedTensor) or leaf.dtype == tf.string for leaf in leaves):
         return "ragged inputs and strings do not stack"
-    convolution = mixing_convolution(model)
+    convolution = unfoldable_convolution(model)
     if convolution is not None:
-        return f"convolutions whose kernels differ between models ({convolution.name}) do not stack"
+        return f"convolutions in three dimensions, in groups or with channels first ({convolution.name}) do not stack"
     for layer in layers_of(model):
         if layer.compute_dtype != layer.variable_dtype:
             return f"{layer.name} computes in {layer.compute_dtype} on weights in {layer.variable_dtype}"
@@ -85,6 +86,7 @@ class StackedEngine:
         self._programs: dict[tuple[bool, int | None], StackedProgram | FusedAdamProgram] = {}
         self._tracing = threading.Lock()
         vectorize_draws()
+        vectorize_convolutions()
         try:
             self._step = StackedStep(fresh, data)
             reason = why_not_stacked(self._step.model, data)
