@@ -468,7 +468,9 @@ def test_what_shows_only_in_the_trace_is_refused_without_tensorflows_log(caplog)
             return self.inside(x)
 
     model = stack(Hidden(), layers.Flatten(), shape=(3, 3, 3, 1))
-    with pytest.raises(ValueError, match=r"cannot train this model.*No pfor vectorization.*give engine='compiled' or 'auto'"):
+    with pytest.raises(
+        ValueError, match=r"cannot train this model.*No pfor vectorization.*give engine='compiled' or 'auto'"
+    ):
         engines(model, x=np.zeros((COUNT, 3, 3, 3, 1), "float32"))
     assert not caplog.records
 
