@@ -161,8 +161,17 @@ def test_a_shorter_training_is_found_as_it_was(kept, undisturbed, break_off):
     same(alone(kept), undisturbed["compiled"])
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
-@pytest.mark.parametrize("files", ["state-00005.npz", "state-*.npz", "trained-*.npz", "asked-*.npz", "*.npz"])
+@pytest.mark.parametrize(
+    ("files", "damage"),
+    [
+        ("state-00005.npz", "cut"),
+        ("state-*.npz", "changed"),
+        ("trained-*.npz", "gone"),
+        ("asked-*.npz", "changed"),
+        ("*.npz", "cut"),
+        ("*.npz", "gone"),
+    ],
+)
 def test_what_is_damaged_is_made_again(kept, undisturbed, files, damage):
     for path in kept.glob(f"group-000[13]/{files}"):
         content = path.read_bytes()
@@ -377,8 +386,7 @@ def lockstep_fit(folder, *more, ours_first=True, epochs=EPOCHS, data=None, **opt
     return mia
 
 
-@pytest.mark.parametrize("ours_first", [True, False])
-@pytest.mark.parametrize("stop", [0, 2, EPOCHS - 1])
+@pytest.mark.parametrize(("stop", "ours_first"), [(0, True), (2, False), (EPOCHS - 1, True), (EPOCHS - 1, False)])
 def test_a_fit_goes_on_with_its_shadow_models(tmp_path, stop, ours_first):
     whole = lockstep_fit(None)
     with pytest.raises(Broken):
