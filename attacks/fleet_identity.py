@@ -87,12 +87,20 @@ def question_digest(asked: AskedRecords, queries: Queries, final: bool, loss: An
 def _optimizer(optimizer: Any, alone: bool) -> str:
     if optimizer is None:
         return "none"
-    config = optimizer.get_config()
-    config.pop("name", None)
-    if not alone and learning_rate_variable(optimizer) is not None:
-        config.pop("learning_rate", None)  # the target's is followed, step by step
-    text = json.dumps(config, sort_keys=True, default=repr)
+    # The target's learning rate is followed, step by step; a schedule stands there as a dictionary.
+    followed = not alone and learning_rate_variable(optimizer) is not None
+    text = json.dumps(_nameless(optimizer.get_config(), followed), sort_keys=True, default=repr)
     return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}: {_sha(text.encode())}"
+
+
+def _nameless(config: Any, without_rate: bool) -> Any:
+    """A configuration, that of an inner optimizer included, without names that count how many were made before."""
+    if isinstance(config, (list, tuple)):
+        return [_nameless(value, without_rate) for value in config]
+    if not isinstance(config, dict):
+        return config
+    left_out = {"name", "learning_rate"} if without_rate else {"name"}
+    return {key: _nameless(value, without_rate) for key, value in config.items() if key not in left_out}
 
 
 def _augmentation(data: TrainingData) -> str:

@@ -28,16 +28,28 @@ def _functions_of(graph: Any) -> dict[str, Any]:
     return {function.signature.name: function for function in graph.library.function}
 
 
-def _add_nodes(found: Any, nodes: Any, functions: dict[str, Any], within: tuple[str, ...] = ()) -> None:
-    places: dict[str, int] = {}
-    for place, node in enumerate(nodes):
-        places[node.name] = place
+def _add_nodes(
+    found: Any,
+    nodes: Any,
+    functions: dict[str, Any],
+    within: tuple[str, ...] = (),
+    arguments: tuple[str, ...] = (),
+    results: tuple[str, ...] = (),
+) -> None:
+    # An argument of an inner function is no node of it; it is called after a layer, or a counter.
+    places = {name: f"argument {place}" for place, name in enumerate(arguments)}
+    places |= {node.name: str(place) for place, node in enumerate(nodes)}
+
+    def add_source(given: str) -> None:
+        name, _, port = given.lstrip("^").partition(":")
+        found.update(f"{places[name]}:{port}{'^' if given.startswith('^') else ''},".encode())
+
+    for given in results:
+        add_source(given)
     for node in nodes:
         found.update(node.op.encode())
         for given in node.input:
-            name, _, port = given.lstrip("^").partition(":")
-            # An argument of an inner function is no node of it.
-            found.update(f"{places.get(name, name)}:{port}{'^' if given.startswith('^') else ''},".encode())
+            add_source(given)
         for key in sorted(node.attr):
             if key.startswith("_") or key in _NAMES:
                 continue
@@ -52,4 +64,6 @@ def _add_value(found: Any, value: Any, functions: dict[str, Any], within: tuple[
     for function in called:
         if function.name in functions and function.name not in within:
             body = functions[function.name]
-            _add_nodes(found, body.node_def, functions, (*within, function.name))
+            arguments = tuple(one.name for one in body.signature.input_arg)
+            results = tuple(body.ret[one.name] for one in body.signature.output_arg)
+            _add_nodes(found, body.node_def, functions, (*within, function.name), arguments, results)

@@ -258,6 +258,22 @@ def test_a_folder_of_another_fleet_is_refused_with_what_differs(kept, options, r
     assert {path: path.stat().st_mtime_ns for path in kept.rglob("*.npz")} == before
 
 
+@pytest.mark.parametrize("kind", ["recurrent", "scaled loss"])
+def test_names_that_count_what_was_made_before_are_no_difference(kind, tmp_path):
+    """As in another process, or for the next target in this one."""
+
+    def model():
+        inner = [keras.layers.Reshape((3, 2)), keras.layers.GRU(3)] if kind == "recurrent" else [keras.layers.Dense(3)]
+        made = keras.Sequential([keras.Input((6,)), *inner, keras.layers.Dense(3, activation="softmax")])
+        inside = keras.optimizers.Adam()
+        optimizer = inside if kind == "recurrent" else keras.optimizers.LossScaleOptimizer(inside)
+        made.compile(optimizer, "sparse_categorical_crossentropy")
+        return made
+
+    first = alone(tmp_path / "fleet", model=model(), epochs=1)
+    same(alone(tmp_path / "fleet", model=model(), epochs=1), first)
+
+
 def test_auto_takes_the_engine_that_the_fleet_was_begun_with(kept, undisturbed, break_off, tmp_path):
     break_off(0)
     same(alone(kept, "auto"), undisturbed["compiled"])
