@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import warnings
 
@@ -14,7 +15,7 @@ from interrupted_runs import EPOCHS, MODELS, fit_in_lockstep, fleet_alone, kille
 
 from privacy_callbacks import AuditSet, AuditWarning, MIACallback
 from privacy_callbacks.attacks import LiRA, ShadowModels, Threshold
-from privacy_callbacks.attacks.fleet_files import FleetFiles
+from privacy_callbacks.attacks.fleet_files import FleetFiles, Outcome
 from privacy_callbacks.attacks.fleet_here import FleetHere
 from privacy_callbacks.attacks.graph_digest import graph_digest
 
@@ -312,7 +313,8 @@ def test_a_manifest_that_cannot_be_read_is_refused(kept, text, reason):
 
 def test_other_versions_are_said(kept, undisturbed):
     path = kept / "fleet.json"
-    path.write_text(path.read_text().replace(tf.__version__, "2.0.0"))
+    text = re.sub(r'("the model.s training step": )"\w+"', r'\1"another"', path.read_text())
+    path.write_text(text.replace(tf.__version__, "2.0.0"))
     again = alone(kept)
     same(again, undisturbed["compiled"])
     assert "were begun with tensorflow 2.0.0" in again.warnings[-1]
@@ -385,11 +387,11 @@ class StopAfter(keras.callbacks.Callback):
             raise Broken
 
 
-def lockstep_fit(folder, *more, ours_first=True, epochs=EPOCHS, data=None, **options):
+def lockstep_fit(folder, *more, ours_first=True, epochs=EPOCHS, data=None, attacks=None, model=None, **options):
     members, nonmembers = data or world()
     mia = MIACallback(
         AuditSet(members, nonmembers, size=60),
-        attacks=[Threshold(), LiRA()],
+        attacks=attacks or [Threshold(), LiRA()],
         shadow_models=plan(None if folder is None else folder / "fleet", "compiled", **options),
         on_error="raise",
     )
@@ -397,9 +399,92 @@ def lockstep_fit(folder, *more, ours_first=True, epochs=EPOCHS, data=None, **opt
     if folder is not None:
         backup = keras.callbacks.BackupAndRestore(str(folder / "backup"), double_checkpoint=True)
         callbacks = [mia, backup] if ours_first else [backup, mia]
-    model = target()
+    model = target() if model is None else model
     model.fit(*members, batch_size=10, epochs=epochs, verbose=0, shuffle=False, callbacks=[*callbacks, *more])
     return mia
+
+
+def test_averages_are_kept_beside_the_weights_that_training_goes_on_with(tmp_path, break_off):
+    def model():
+        made = target()
+        made.compile(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), "sparse_categorical_crossentropy")
+        return made
+
+    whole = lockstep_fit(None, model=model())
+    first = lockstep_fit(tmp_path, model=model())
+    break_off(0)
+    again = lockstep_fit(tmp_path, model=model())
+    for step in (1, EPOCHS - 1):
+        same(first.shadow_signals[step], whole.shadow_signals[step])
+        same(again.shadow_signals[step], whole.shadow_signals[step])
+    break_off(1_000)
+    longer, anew = (lockstep_fit(folder, model=model(), epochs=EPOCHS + 1) for folder in (tmp_path, None))
+    for step in (EPOCHS - 1, EPOCHS):  # asked as it is within training, and at its end
+        same(longer.shadow_signals[step], anew.shadow_signals[step])
+
+
+def test_shadow_models_behind_the_target_are_said(tmp_path):
+    with pytest.raises(Broken):
+        lockstep_fit(tmp_path, StopAfter(2))
+    shutil.rmtree(tmp_path / "fleet" / "rates")
+    files = FleetFiles(tmp_path / "fleet")
+    files.keep_rates(0, np.array([1e-3], np.float32))
+    files.close()
+    behind = "goes on after epoch 3, the shadow models in checkpoint_dir were begun up to epoch 1"
+    with pytest.warns(AuditWarning, match=behind):
+        lockstep_fit(tmp_path)
+
+
+def test_an_epoch_of_another_length_is_another_fleet(tmp_path):
+    members, nonmembers = world()
+
+    def fitted(steps):
+        data = tf.data.Dataset.from_tensor_slices(members).repeat().batch(10)
+        mia = MIACallback(members, nonmembers, attacks=[LiRA()], shadow_models=plan(tmp_path / "fleet", "compiled"))
+        target().fit(data, steps_per_epoch=steps, epochs=1, verbose=0, shuffle=False, callbacks=[mia])
+
+    fitted(3)
+    with pytest.raises(ValueError, match="the length of an epoch"):
+        fitted(4)
+
+
+def test_each_epoch_counts_its_steps_on(monkeypatch):
+    """Which decides the seeds of an augmentation function."""
+    from privacy_callbacks.attacks.compiled_engine import CompiledEngine
+
+    train, seen = CompiledEngine.train, []
+
+    def watched(self, shadows, state, orders, rates, first_step=0):
+        seen.append(first_step)
+        return train(self, shadows, state, orders, rates, first_step)
+
+    monkeypatch.setattr(CompiledEngine, "train", watched)
+    alone(num_models=2, epochs=3, batch_size=25)
+    assert sorted(seen) == [0, 0, 3, 3, 6, 6]
+
+
+def test_losses_are_each_models_own(monkeypatch):
+    from privacy_callbacks.attacks.fleet import Fleet
+
+    trained, seen = Fleet.train_epoch, []
+
+    def watched(self, *arguments, **named):
+        trained(self, *arguments, **named)
+        seen.append(self.losses)
+
+    monkeypatch.setattr(Fleet, "train_epoch", watched)
+    for engine in ("compiled", "stacked"):
+        alone(engine=engine, epochs=1)
+    np.testing.assert_allclose(seen[0], seen[1], rtol=1e-4)
+    assert len(np.unique(seen[0])) == MODELS
+
+
+def test_the_newest_whole_state_is_taken(tmp_path):
+    files = FleetFiles(tmp_path / "fleet")
+    for epochs in (1, 2, 3):
+        files.keep_epoch(0, epochs, [np.float32(epochs)], Outcome([0.5], {}))
+    assert [files.newest_state(0, most) and files.newest_state(0, most)[0] for most in (1, 2, 3, 9)] == [None, 2, 3, 3]
+    files.close()
 
 
 @pytest.mark.parametrize(("stop", "ours_first"), [(0, True), (2, False), (EPOCHS - 1, True), (EPOCHS - 1, False)])
@@ -459,6 +544,12 @@ def test_another_learning_rate_is_said(tmp_path):
         again = lockstep_fit(tmp_path, Slower())
     said = "Shadow models were trained with other learning rates than the target in epoch 2, 3, 4, 5."
     assert said in next(report for report in again.reports[::-1] if report.attack == "lira").notes
+    # What is made once more is made as it was, with the learning rates of old.
+    twice = LiRA(queries=(lambda x: x, lambda x: 0.5 * x))
+    with pytest.warns(AuditWarning, match="cannot resolve"):
+        once_more = lockstep_fit(tmp_path, Slower(), attacks=[twice])
+    ours, theirs = (mia.shadow_signals[2]["scaled_logit"][..., 0] for mia in (once_more, again))
+    np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_fleet_that_waits_knows_the_rates_of_an_interrupted_fit(tmp_path):
@@ -474,6 +565,7 @@ def test_a_fleet_that_waits_knows_the_rates_of_an_interrupted_fit(tmp_path):
     with pytest.warns(AuditWarning, match="cannot resolve"):
         again = lockstep_fit(tmp_path, Rates(), **options)
     same(again.shadow_signals[EPOCHS - 1], whole.shadow_signals[EPOCHS - 1])
+    assert "other learning rates" not in " ".join(again.shadow_signals[EPOCHS - 1].warnings)
 
 
 def test_a_budget_is_kept_as_it_was_decided(tmp_path):
