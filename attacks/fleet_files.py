@@ -109,8 +109,8 @@ class FleetFiles:
         theirs, versions = self.manifest["identity"], self.manifest["versions"]
         same_versions = versions == _versions()
         differing = [what for what, value in json.loads(json.dumps(identity)).items() if theirs.get(what) != value]
-        if not same_versions and differing == ["the model's training step"]:
-            differing = []  # other versions trace other operations for the same step
+        if not same_versions:  # which trace other operations for the same step
+            differing = [what for what in differing if what != "the model's training step"]
         if differing:
             raise ValueError(
                 f"checkpoint_dir {str(self.folder)!r} holds the shadow models of another fleet, with another: "

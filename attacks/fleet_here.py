@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .compiled_pass import AskedRecords, Queries, SignalPass
 from .fleet_files import Answers, FleetFiles, Outcome
-from .fleet_identity import question_digest
+from .fleet_identity import question_digest, reading_digest
 from .fresh_model import state_variables
 from .in_threads import in_threads
 from .output_reading import NonFiniteOutputs
@@ -56,8 +56,9 @@ class FleetHere:
         self._training, self._engine, self._model, self._files = training, engine, made, files
         numbers = range(len(training.assignment)) if shadows is None else shadows
         self._groups = {first // engine.group_size: group for first, group in _grouped(numbers, engine.group_size)}
-        self._asked, self._read_by = asked, (loss, output)
+        self._asked = asked
         self._pass = SignalPass(made, asked, loss, ask_batch_size, output)
+        self._reading = "" if files is None else reading_digest(self._pass, loss, output)
         self._states = ParkedStates(memory_limit)
         self._epochs: dict[int, int] = {}  # after how many epochs the states held here are
         self._rates: dict[int, Rates] = {}
@@ -221,7 +222,7 @@ class FleetHere:
 
     def _question(self, queries: Queries, final: bool) -> str:
         if (queries, final) not in self._questions:
-            self._questions[queries, final] = question_digest(self._asked, queries, final, *self._read_by)
+            self._questions[queries, final] = question_digest(self._asked, queries, final, self._reading)
         return self._questions[queries, final]
 
     def _let_go(self, number: int) -> None:

@@ -12,17 +12,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from .compiled_pass import AskedRecords, Queries
+from .compiled_pass import AskedRecords, Queries, SignalPass
 from .duplicates import record_hashes
 from .fresh_model import untrained_variables
 from .graph_digest import graph_digest
+from .output_reading import NonFiniteOutputs
 from .record_arrays import as_arrays, spec_of
 from .shadow_engine import learning_rate_variable
 from .shadow_models import ShadowModels
 from .shadow_pool import ShadowPool
 from .training_data import Augmentation, TrainingData
-
-_TRIED = 8
 
 
 def identity_of(
@@ -69,19 +68,30 @@ def row_hashes(pool: ShadowPool) -> NDArray[np.uint64]:
     return record_hashes(tuple(pool.records))
 
 
-def question_digest(asked: AskedRecords, queries: Queries, final: bool, loss: Any, output: Any) -> str:
-    """Of what shadow models are asked: the records, the queries (by what they make of a few of them) and how."""
-    found = hashlib.sha256(repr((final, output, _named(loss))).encode())
+def question_digest(asked: AskedRecords, queries: Queries, final: bool, reading: str) -> str:
+    """Of what shadow models are asked: the records, the queries (by what they make of these) and how; see `reading_digest`."""
+    found = hashlib.sha256(repr((final, reading)).encode())
     held = [(asked.x, asked.y, asked.weights)]
     if asked.population is not None:
         held.append(tuple(asked.population))
     for nest in held:
         found.update(record_hashes(as_arrays(nest)).tobytes())
-    some = tf.nest.map_structure(lambda leaf: leaf[:_TRIED], asked.x)
     for query in queries:
-        for leaf in tf.nest.flatten(as_arrays(query(some))):
+        for leaf in tf.nest.flatten(as_arrays(query(asked.x))):
             found.update(record_hashes((leaf,)).tobytes())
     return found.hexdigest()[:16]
+
+
+def reading_digest(asking: SignalPass, loss: Any, output: Any) -> str:
+    """Of how answers are read: which output, and what a loss of the user's says of the fresh model that is asked."""
+    if loss is None:
+        return repr(output)
+    try:
+        said = asking.signals(("loss",))["loss"]
+    except NonFiniteOutputs:
+        said = np.zeros(0)
+    # Few digits: another number of threads rounds otherwise.
+    return f"{output!r}: {' '.join(f'{value:.4g}' for value in np.ravel(said))}"
 
 
 def _optimizer(optimizer: Any, alone: bool) -> str:
@@ -113,25 +123,25 @@ def _augmentation(data: TrainingData) -> str:
 
 
 def _own_step(model: Any) -> str:
+    """Of a train_step of the model's own: its source, and the numbers and optimizers that the model holds for it."""
     own = type(model).train_step
-    return "" if own is keras.Model.train_step else _source(own)
-
-
-def _named(function: Any) -> str:
-    if function is None or isinstance(function, str):
-        return str(function)
-    if isinstance(function, keras.losses.Loss):
-        config = {key: value for key, value in function.get_config().items() if key != "name"}
-        return f"{type(function).__qualname__}{json.dumps(config, sort_keys=True, default=repr)}"
-    return _source(function)
+    if own is keras.Model.train_step:
+        return ""
+    held = {}
+    for name, value in sorted(vars(model).items()):
+        if isinstance(value, keras.optimizers.Optimizer):
+            held[name] = _nameless(value.get_config(), False)
+        elif isinstance(value, (bool, int, float)) and not name.startswith("_"):
+            held[name] = value
+    return f"{_source(own)}{json.dumps(held, sort_keys=True, default=repr)}"
 
 
 def _source(function: Any) -> str:
     try:
         return inspect.getsource(function)
     except (OSError, TypeError):
-        code = getattr(function, "__code__", None)
-        return type(function).__qualname__ if code is None else f"{code.co_code!r}{code.co_names}"
+        code = function.__code__
+        return f"{code.co_code!r}{code.co_names}{code.co_consts!r}"
 
 
 def _bytes_of(variables: list[Any]) -> bytes:

@@ -244,6 +244,8 @@ def _checked(
         given = given.argmax(axis=1)
     if given.size != len(values) or given.shape[:1] != values.shape:
         raise ValueError(f"labels has shape {given.shape} for {len(values)} records; give one class a record.")
+    if given.dtype.kind == "f" and (given != np.round(given)).any():
+        raise ValueError("labels holds numbers that are no classes; give one whole number a record, or one-hot rows.")
     known, classes = np.unique(given.reshape(-1), return_inverse=True)
     if len(values) < _LEAST_RECORDS or len(known) < 2:
         raise ValueError(

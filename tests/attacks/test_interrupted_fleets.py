@@ -14,10 +14,13 @@ import tensorflow as tf
 from interrupted_runs import EPOCHS, MODELS, fit_in_lockstep, fleet_alone, killed_somewhere, plan, run, target, world
 
 from privacy_callbacks import AuditSet, AuditWarning, MIACallback
-from privacy_callbacks.attacks import LiRA, ShadowModels, Threshold
+from privacy_callbacks.attacks import AttackR, LiRA, ShadowModels, Threshold
+from privacy_callbacks.attacks.asked_records import resident_records
 from privacy_callbacks.attacks.fleet_files import FleetFiles, Outcome
 from privacy_callbacks.attacks.fleet_here import FleetHere
+from privacy_callbacks.attacks.fleet_identity import question_digest
 from privacy_callbacks.attacks.graph_digest import graph_digest
+from privacy_callbacks.attacks.record_arrays import Records
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
 KILLS = int(os.environ.get("KILLS", "20"))
@@ -602,6 +605,79 @@ def test_the_digest_of_a_graph_knows_what_it_computes():
     assert loop(2.0) == loop(2.0) != loop(3.0)
     outside = [digest(lambda x: tf.numpy_function(np.sort, [x], tf.float32)) for _ in range(2)]
     assert outside[0] == outside[1]
+
+
+def test_a_stack_broken_off_again_and_again_ends_with_the_same_bits(tmp_path, break_off):
+    wanted = alone(engine="stacked")
+    for count in (1, 2, 1):
+        break_off(count)
+        with pytest.raises(Broken):
+            alone(tmp_path / "fleet", "stacked")
+    trained = break_off(1_000)
+    same(alone(tmp_path / "fleet", "stacked"), wanted)
+    assert len(trained) <= EPOCHS - 3
+
+
+def test_a_diverged_model_of_a_stack_leaves_the_others_their_own_answers(tmp_path, break_off):
+    x, y = pool()
+    y = np.where(np.arange(120) == 0, 2, y % 2)
+    options = {"data": (x, y), "class_weight": {2: float("inf")}, "epochs": 3}
+    wanted = alone(**options)
+    found = alone(tmp_path / "fleet", "stacked", **options)
+    assert found.warnings[0].split(":")[0] == wanted.warnings[0].split(":")[0]
+    np.testing.assert_array_equal(found.trained_on, wanted.trained_on)
+    for name in wanted:
+        # Batch norm enlarges rounding.
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-3, atol=2e-3)
+    break_off(0)
+    same(alone(tmp_path / "fleet", "stacked", **options), found)
+
+
+def scaled(factor):
+    return lambda y, p: factor * keras.losses.sparse_categorical_crossentropy(y, p)
+
+
+class Scaled(keras.losses.Loss):
+    def __init__(self, factor):
+        super().__init__(reduction=None)
+        self.factor = factor
+
+    def call(self, y, p):
+        return self.factor * keras.losses.sparse_categorical_crossentropy(y, p)
+
+
+@pytest.mark.parametrize("loss", [scaled, Scaled])
+def test_a_loss_of_other_numbers_is_another_question(tmp_path, loss):
+    members, nonmembers = world()
+
+    def asked(folder, factor):
+        attacks, shadows = [Threshold(), AttackR()], plan(folder, "compiled")
+        mia = MIACallback(members, nonmembers, attacks=attacks, shadow_models=shadows, loss=loss(factor))
+        with pytest.warns(AuditWarning, match="cannot resolve"):
+            target().fit(*members, batch_size=10, epochs=1, verbose=0, callbacks=[mia])
+        return mia.shadow_signals[0]
+
+    asked(tmp_path / "fleet", 1.0)
+    same(asked(tmp_path / "fleet", 3.0), asked(None, 3.0))
+
+
+def test_a_train_step_with_another_optimizer_is_another_fleet(tmp_path):
+    def model(rate):
+        made = TwoOptimizers()
+        made.second = keras.optimizers.Adam(rate)
+        made.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        return made
+
+    alone(tmp_path / "fleet", "fit", model=model(0.05), model_fn=lambda: model(0.05), epochs=1)
+    with pytest.raises(ValueError, match="of another fleet, with another: the model's training step"):
+        alone(tmp_path / "fleet", "fit", model=model(0.05), model_fn=lambda: model(0.5), epochs=1)
+
+
+def test_queries_that_differ_on_any_record_are_others():
+    asked = resident_records(Records(*pool()))
+    highest = float(np.sort(pool()[0][:, 0])[-2])
+    queries = (lambda x: x), (lambda x: tf.where(x[:, :1] > highest, -x, x))
+    assert len({question_digest(asked, (query,), False, "") for query in queries}) == 2
 
 
 @pytest.mark.slow

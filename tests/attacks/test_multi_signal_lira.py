@@ -254,3 +254,46 @@ def test_options_that_do_not_fit_are_refused(make, message):
 def test_arrays_that_do_not_fit_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         multi_signal_lira_scores(*change(*small()))
+
+
+def three(models=16, records=30, queries=2, seed=0):
+    rng = np.random.default_rng(seed)
+    half = rng.random((models // 2, records)) < 0.5
+    trained_on = np.stack([half, ~half], 1).reshape(models, records)
+    keep = (trained_on.sum(0) > 2) & (trained_on.sum(0) < models - 2)
+    spread = np.exp(rng.normal(size=(records, 1, 2)))
+    mix = np.array([[1.0, 0.6], [0.0, 0.8]])
+    target = spread * (rng.normal(size=(records, queries, 2)) @ mix)
+    shadow = spread * (rng.normal(size=(models, records, queries, 2)) @ mix)
+    return target[keep], shadow[:, keep], trained_on[:, keep]
+
+
+def test_a_signal_that_tells_something_in_one_world_or_one_query_alone_is_kept():
+    target, shadow, trained_on = three()
+    alone = multi_signal_lira_scores(target[..., :1], shadow[..., :1], trained_on)
+    in_one_world = shadow.copy()
+    in_one_world[..., 1] = np.where(trained_on[..., None], shadow[..., 1], shadow[..., 0])
+    assert not np.allclose(multi_signal_lira_scores(target, in_one_world, trained_on), alone)
+    ours, theirs = target.copy(), shadow.copy()
+    ours[:, 0, 1], theirs[:, :, 0, 1] = ours[:, 0, 0], theirs[:, :, 0, 0]
+    assert not np.allclose(multi_signal_lira_scores(ours, theirs, trained_on), alone)
+
+
+def test_with_spreads_of_its_own_a_records_residuals_count_in_them():
+    """Loops: correlations of r / s_record over all records, densities with each record's own standard deviations."""
+    target, shadow, trained_on = three(models=32, queries=1)
+    expected = np.zeros(len(target))
+    for side, sign in ((True, 1), (False, -1)):
+        total = np.zeros((2, 2))
+        own = []
+        for n in range(len(target)):
+            rows = shadow[trained_on[:, n] == side, n, 0]
+            loc, scale = rows.mean(axis=0), rows.std(axis=0, ddof=1)
+            total += ((rows - loc) / scale).T @ ((rows - loc) / scale)
+            own.append((loc, scale))
+        correlation = total / np.sqrt(np.outer(np.diag(total), np.diag(total)))
+        for n, (loc, scale) in enumerate(own):
+            covariance = correlation * np.outer(scale, scale)
+            expected[n] += sign * stats.multivariate_normal.logpdf(target[n, 0], loc, covariance)
+    ours = multi_signal_lira_scores(target, shadow, trained_on, variance="per_record", shrinkage=1e-9)
+    np.testing.assert_allclose(ours, expected, rtol=1e-6)

@@ -299,3 +299,24 @@ def test_a_vote_needs_the_same_queries_on_both_sides():
         )
     with pytest.raises(ValueError, match="give it with form='percentile'"):
         RMIA(over_queries="majority")
+
+
+def test_surrogates_are_of_different_pairs_all_over_the_fleet(monkeypatch):
+    from privacy_callbacks.attacks import rmia
+
+    drop, seen = rmia.without_pair, []
+    monkeypatch.setattr(rmia, "without_pair", lambda trained_on, one: seen.append(one) or drop(trained_on, one))
+    halves = np.random.default_rng(0).random((16, 30)) < 0.5
+    trained_on = np.stack([halves, ~halves], 1).reshape(32, 30)
+    tune_rmia(-np.random.default_rng(1).exponential(size=(32, 30)), trained_on)
+    assert len({one // 2 for one in seen}) == 4
+    assert seen[0] // 2 == 0
+    assert seen[-1] // 2 == 15
+
+
+def test_hundreds_of_queries_may_vote():
+    ones = np.ones((1, 300))
+    found = rmia_scores(
+        -0.1 * ones, -ones[None], [[False]], -2 * ones, -ones[None], form="percentile", over_queries="majority"
+    )
+    assert found == [1.0]

@@ -360,3 +360,36 @@ def test_without_a_leak_the_interval_covers_one_half(attack):
         auc = LeakageReport.from_scores(attack.fit(AttackContext(seed=seed)).score(signals), is_member).auc
         covered.append(auc.low <= 0.5 <= auc.high)
     assert np.mean(covered) >= 0.92  # 95 % but for three standard errors of 200 draws, .015 each
+
+
+def test_the_order_decides_nothing_among_records_of_one_phi_and_class():
+    rng = np.random.default_rng(0)
+    x, y, phi = rng.normal(size=(120, 6)).astype("float32"), rng.integers(0, 3, 120), np.repeat(np.arange(4.0), 30)
+    order = rng.permutation(120)
+    ours = shadow_head_scores(phi, x, y)
+    np.testing.assert_array_equal(shadow_head_scores(phi[order], x[order], y[order]), ours[order])
+
+
+@pytest.mark.parametrize("features", ["inputs", "last_layer"])
+def test_of_several_queries_heads_take_the_mean_of_phi(features):
+    rng = np.random.default_rng(0)
+    x, y, phi = rng.normal(size=(60, 6)).astype("float32"), rng.integers(0, 3, 60), rng.normal(size=(60, 3))
+    fitted = ShadowHeads(features=features).fit(AttackContext(seed=3))
+    ours, mean = (
+        fitted.score(Signals({"scaled_logit": some}, labels=y, features=x))
+        for some in (phi, phi.mean(1, keepdims=True))
+    )
+    np.testing.assert_array_equal(ours, mean)
+
+
+def test_the_seed_decides_random_features():
+    from privacy_callbacks.attacks.frozen_feature_heads import _random_features
+
+    rows = np.random.default_rng(0).normal(size=(40, 5)).astype("float32")
+    assert not np.array_equal(_random_features(rows, 8, 0), _random_features(rows, 8, 1))
+
+
+def test_labels_that_are_no_classes_are_refused():
+    x = np.random.default_rng(0).normal(size=(40, 5))
+    with pytest.raises(ValueError, match="numbers that are no classes"):
+        shadow_head_scores(x[:, 0], x, np.arange(40) / 2)

@@ -524,3 +524,53 @@ def test_a_fleet_is_trained_stacked_as_it_is_compiled_and_leaves_random_states_a
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])
     for ours, theirs in zip(drawn, (tf.random.uniform([3]), keras.random.uniform([3])), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_functions_that_augment_draw_for_each_step_of_epochs_of_any_length():
+    assert_agree(stack(), orders=ORDERS, augment=lambda x, s: x + tf.random.stateless_normal(tf.shape(x), s))
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_rates_that_all_models_share_are_those_given_for_each_step(name):
+    """One update serves all of them then; and the state holds the last rate."""
+    shared = [np.array([0.05, 0.02, 0.001], np.float32)] * 3
+    assert_agree(stack(optimizer=OPTIMIZERS[name]()), rates=shared)
+
+
+class InTraining(keras.Model):
+    """Its loss is another in training than in evaluation, which Keras tells it."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return super().compute_loss(x, y, y_pred, sample_weight) * (3.0 if training is True else 1.0)
+
+
+class OutsideTraining(keras.Model):
+    """As above, with the other default."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=False):
+        return super().compute_loss(x, y, y_pred, sample_weight) * (3.0 if training else 1.0)
+
+
+@pytest.mark.parametrize("kind", [InTraining, OutsideTraining])
+def test_a_loss_is_told_that_it_is_one_of_training(kind):
+    given = keras.Input((6,))
+    assert_agree(compiled(kind(given, dense(3, activation="softmax")(given)), optimizer=optimizers.SGD(0.1)))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: optimizers.SGD(0.1, loss_scale_factor=64.0),
+        lambda: optimizers.Adam(0.02, epsilon=0.1, loss_scale_factor=64.0),
+    ],
+)
+def test_scaled_losses_move_weights_as_unscaled_ones(optimizer):
+    assert_agree(stack(optimizer=optimizer()))
+
+
+@pytest.mark.parametrize("name", ["SGD", "Lion"])
+def test_layers_are_left_out_of_weight_decay_by_every_optimizer(name):
+    """AdamW's update is fused; those of others are Keras' own."""
+    model = stack(dense(4), optimizer=getattr(optimizers, name)(0.02, weight_decay=0.5))
+    model.optimizer.exclude_from_weight_decay(var_names=["bias", "kernel"])
+    assert_agree(model)
