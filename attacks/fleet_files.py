@@ -30,6 +30,7 @@ from .whole_files import is_unfinished, read_arrays, read_json, remove_unfinishe
 SCHEMA_VERSION = 1
 _FORMAT = "privacy_callbacks shadow fleet"
 _STATES_KEPT = 2
+_NEEDED = {"engine", "group_size", "num_models", "identity", "versions"}
 _HELD: weakref.WeakValueDictionary[Path, FleetFiles] = weakref.WeakValueDictionary()
 
 
@@ -248,6 +249,12 @@ class FleetFiles:
         manifest = read_json(path)
         if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
             raise ValueError(f"{path} is damaged or not of a fleet of shadow models; give an empty directory.")
+        if (
+            "schema_version" in manifest
+            and manifest["schema_version"] == SCHEMA_VERSION
+            and not manifest.keys() >= _NEEDED
+        ):
+            raise ValueError(f"{path} is damaged: it does not say which fleet this is; give an empty directory.")
         if manifest.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(
                 f"{path} has schema version {manifest.get('schema_version')}, this is {SCHEMA_VERSION}; give an empty directory."
@@ -256,7 +263,8 @@ class FleetFiles:
 
     def _states(self, group: int) -> list[int]:
         found = self._group(group).glob("state-*.npz")
-        return sorted(int(path.stem.removeprefix("state-")) for path in found)
+        numbers = (path.stem.removeprefix("state-") for path in found)
+        return sorted(int(number) for number in numbers if number.isdigit())  # a copy may lie beside
 
     def _group(self, group: int) -> Path:
         return self.folder / f"group-{group:04d}"

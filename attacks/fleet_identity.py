@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from .compiled_pass import AskedRecords, Queries, SignalPass
 from .duplicates import record_hashes
-from .fresh_model import untrained_variables
+from .fresh_model import undecayed, untrained_variables
 from .graph_digest import graph_digest
+from .model_layers import layers_of
 from .output_reading import NonFiniteOutputs
 from .record_arrays import as_arrays, spec_of
 from .shadow_engine import learning_rate_variable
@@ -50,15 +51,14 @@ def identity_of(
         "the records of the pool": _sha(row_hashes(pool).tobytes()),
         "which shadow model trains on which record": _sha(np.packbits(assignment).tobytes()),
         "the number of shadow models": len(assignment),
-        "the batch size": data.batch_size,
-        "the length of an epoch": share,
-        "class weights": None if plan.class_weight is None else sorted(map(list, dict(plan.class_weight).items())),
-        "the seed": plan.seed,
-        "the initial weights that the model's initializers (or model_fn) draw": _sha(
-            _bytes_of([*made.trainable_variables, *untrained_variables(made)])
-        ),
-        "the model's training step": _sha((graph_digest(step) + _own_step(made)).encode()),
-        "the optimizer": _optimizer(made.optimizer, alone),
+        "the batch size": int(data.batch_size),
+        "the length of an epoch": float(share),
+        "class weights": sorted([int(key), float(weight)] for key, weight in (plan.class_weight or {}).items()),
+        "the seed": int(plan.seed),
+        "the initial weights that the model's initializers (or model_fn) draw": _weights(made),
+        "the model's training step": _sha((graph_digest(step, _leaves(data)) + _own_step(made)).encode()),
+        "the vocabularies of its layers": _sha(repr(_vocabularies(made)).encode()),
+        "the optimizer": _optimizer(made, alone),
         "the augmentation": _augmentation(data),
     }
 
@@ -94,13 +94,38 @@ def reading_digest(asking: SignalPass, loss: Any, output: Any) -> str:
     return f"{output!r}: {' '.join(f'{value:.4g}' for value in np.ravel(said))}"
 
 
-def _optimizer(optimizer: Any, alone: bool) -> str:
+def _weights(made: Any) -> str:
+    """Of initial values, and of which of them are trained within which bounds."""
+    found = hashlib.sha256()
+    for variables in (made.trainable_variables, untrained_variables(made)):
+        for variable in variables:
+            constraint = getattr(variable, "constraint", None)
+            said = [] if constraint is None else [type(constraint).__qualname__, constraint.get_config()]
+            value = np.asarray(variable)
+            found.update(repr((value.shape, str(value.dtype), said)).encode() + value.tobytes())
+        found.update(b"and untrained")
+    return found.hexdigest()
+
+
+def _vocabularies(made: Any) -> list[Any]:
+    return [
+        [str(word) for word in layer.get_vocabulary()] for layer in layers_of(made) if hasattr(layer, "get_vocabulary")
+    ]
+
+
+def _leaves(data: TrainingData) -> list[Any]:
+    return tf.nest.flatten((data.x, data.y, () if data.weights is None else data.weights))
+
+
+def _optimizer(made: Any, alone: bool) -> str:
+    optimizer = made.optimizer
     if optimizer is None:
         return "none"
+    own = "" if type(optimizer).__module__.startswith("keras.") else _source(type(optimizer))
     # The target's learning rate is followed, step by step; a schedule stands there as a dictionary.
     followed = not alone and learning_rate_variable(optimizer) is not None
     text = json.dumps(_nameless(optimizer.get_config(), followed), sort_keys=True, default=repr)
-    return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}: {_sha(text.encode())}"
+    return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}: {_sha((text + own + repr(undecayed(made))).encode())}"
 
 
 def _nameless(config: Any, without_rate: bool) -> Any:
@@ -119,7 +144,7 @@ def _augmentation(data: TrainingData) -> str:
     own = Augmentation(data.augment, data.x, 0)
     specs = tf.nest.map_structure(lambda leaf: spec_of(leaf, 2), data.x)
     traced = tf.function(own, autograph=False).get_concrete_function(specs, tf.TensorSpec([2], tf.int32))
-    return graph_digest(traced)
+    return graph_digest(traced, _leaves(data))
 
 
 def _own_step(model: Any) -> str:
@@ -140,12 +165,10 @@ def _source(function: Any) -> str:
     try:
         return inspect.getsource(function)
     except (OSError, TypeError):
-        code = function.__code__
+        code = getattr(function, "__code__", None)
+        if code is None:
+            return str(getattr(function, "__qualname__", type(function).__qualname__))
         return f"{code.co_code!r}{code.co_names}{code.co_consts!r}"
-
-
-def _bytes_of(variables: list[Any]) -> bytes:
-    return b"".join(np.ascontiguousarray(np.asarray(variable)).tobytes() for variable in variables)
 
 
 def _sha(content: bytes) -> str:

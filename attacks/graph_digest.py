@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+import tensorflow as tf
 
 # A token names a Python function by a number of its process.
 _NAMES = ("shared_name", "container", "debug_name", "token")
 
 
-def graph_digest(traced: Any) -> str:
+def graph_digest(traced: Any, known: Sequence[Any] = ()) -> str:
     """SHA-256 of a concrete function's operations, their attributes and inputs, and of the functions that it calls.
 
     Names of operations, layers and functions do not count, so that the same model made a second time has the same digest.
-    Captured variables count by shape and type, not by value; Python functions (`tf.numpy_function`) not at all.
+    Captured tensors count by value, variables by shape and type; Python functions (`tf.numpy_function`) and gradients of one's
+    own (`tf.custom_gradient`) not at all.
 
     Args:
       traced: a `tf.types.experimental.ConcreteFunction`.
+      known: tensors whose values do not count.
     """
     graph = traced.graph.as_graph_def()
     found = hashlib.sha256()
+    left_out = {id(tensor) for tensor in known}
+    for outside, _ in traced.graph.captures:
+        if hasattr(outside, "numpy") and outside.dtype != tf.resource and id(outside) not in left_out:
+            found.update(repr(outside.dtype).encode() + np.asarray(outside.numpy()).tobytes())
     _add_nodes(found, graph.node, _functions_of(graph))
     return found.hexdigest()
 
@@ -41,15 +51,19 @@ def _add_nodes(
     places |= {node.name: str(place) for place, node in enumerate(nodes)}
 
     def add_source(given: str) -> None:
-        name, _, port = given.lstrip("^").partition(":")
-        found.update(f"{places[name]}:{port}{'^' if given.startswith('^') else ''},".encode())
+        name, _, port = given.partition(":")
+        found.update(f"{places[name]}:{port},".encode())
 
     for given in results:
         add_source(given)
     for node in nodes:
         found.update(node.op.encode())
         for given in node.input:
-            add_source(given)
+            if not given.startswith("^"):
+                add_source(given)
+        # TensorFlow collects those that only wait for each other in a set.
+        waits = sorted(places[given[1:].partition(":")[0]] for given in node.input if given.startswith("^"))
+        found.update(f"after {waits}".encode())
         for key in sorted(node.attr):
             if key.startswith("_") or key in _NAMES:
                 continue

@@ -76,10 +76,14 @@ class ShadowModels:
             if getattr(self, name) is not None:
                 _whole(name, getattr(self, name), 1)
         _whole("seed", self.seed, 0)
+        for name in ("num_models", "batch_size", "epochs", "memory_limit", "seed"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, int(getattr(self, name)))  # NumPy's numbers have types of their own
         for name, known in (("engine", ENGINES), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known and not (name == "engine" and isinstance(self.engine, RayWorkers)):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give one of {', '.join(map(repr, known))}.")
-        if self.checkpoint_dir is not None and not isinstance(self.checkpoint_dir, (str, os.PathLike)):
+        path = self.checkpoint_dir
+        if path is not None and (not isinstance(path, (str, os.PathLike)) or not os.fspath(path)):
             raise ValueError(f"checkpoint_dir is {self.checkpoint_dir!r}; give the path of a directory.")
         if self.class_weight is not None and not isinstance(self.class_weight, Mapping):
             raise ValueError(

@@ -222,6 +222,34 @@ def other_optimizer(rate=1e-3):
     return model
 
 
+def altered(trainable=True, constraint=None, loss="sparse_categorical_crossentropy"):
+    model = target()
+    model.layers[-2].kernel.constraint = constraint
+    model.layers[-2].kernel_constraint = constraint
+    model.layers[-2].trainable = trainable
+    model.compile("adam", loss)
+    return model
+
+
+def times(factors):
+    return lambda y, p: factors[0] * keras.losses.sparse_categorical_crossentropy(y, p)
+
+
+def test_numpys_numbers_are_numbers(tmp_path):
+    options = {
+        "class_weight": {np.int64(0): np.float32(2)},
+        "seed": np.int64(3),
+        "batch_size": np.int64(12),
+        "epochs": 1,
+    }
+    same(alone(tmp_path / "fleet", **options), alone(**options))
+
+
+def test_a_copy_of_a_file_beside_it_is_no_state(kept, undisturbed):
+    shutil.copy(kept / "group-0000" / "state-00004.npz", kept / "group-0000" / "state-00004 (conflicted copy).npz")
+    same(alone(kept), undisturbed["compiled"])
+
+
 def drawn_otherwise():
     def anew(layer):
         config = {key: value for key, value in layer.get_config().items() if key != "kernel_initializer"}
@@ -248,6 +276,9 @@ def faster():
         ({"model": other_model}, "the model's training step"),
         ({"model": other_optimizer}, "the optimizer"),
         ({"model": faster}, "the optimizer"),
+        ({"model": lambda: altered(trainable=False)}, "the initial weights"),
+        ({"model": lambda: altered(constraint=keras.constraints.MaxNorm(0.3))}, "the initial weights"),
+        ({"model": lambda: altered(loss=times(tf.fill([200], 2.0)))}, "the model's training step"),
         ({"model_fn": drawn_otherwise}, "the initial weights that the model's initializers"),
         ({"augment": lambda x, seed: x + 1.0}, "the augmentation"),
         ({"engine": "fit"}, "engine 'compiled', which rounds otherwise than 'fit'; give engine='compiled' or 'auto'"),
