@@ -9,7 +9,8 @@ Several queries a record are averaged, or put to a majority vote, which has no s
 every one of the population, query by query, in blocks of bounded memory (about 1 ns a comparison).
 
 The probabilities may be softened. Measured once on the data sets of `benchmarks/power.py` (16 shadow models,
-offline, tuned; six and five targets, of which that benchmark draws others) a temperature of 2 raised TPR at 1 % FPR from .366 to .391 (synthetic) and from .051 to .054 (Fashion-MNIST, AUC .61 both); the Taylor softmax
+offline, tuned; six and five targets, of which that benchmark draws others) a temperature of 2 raised TPR at 1 % FPR
+from .366 to .391 (synthetic) and from .051 to .054 (Fashion-MNIST, AUC .61 both); the Taylor softmax
 did as well on the first, and lost nearly everything on the second (AUC .54), where logits lie far outside of the few units
 in which a polynomial resembles the exponential.
 
