@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
@@ -15,7 +15,9 @@ from .roc import check_scores
 from .softening import EXAMPLES, Softening
 
 if TYPE_CHECKING:
+    from .asked_queries import Queries
     from .shadow_signals import ShadowSignals
+    from .true_membership import Relation
 
 # Those that an audit computes by itself, and those it computes where an attack asks for them.
 SIGNAL_NAMES = ("loss", "confidence", "scaled_logit", "margin", "entropy", "modified_entropy", "correct")
@@ -193,8 +195,13 @@ class Attack(Protocol):
     membership: it is fitted twice, on one half of the audited records to score the other), `needs_inputs` and `needs_course`
     (True if it reads `Signals.features`, `Signals.course`), `needs_features` ("inputs": `Signals.features` are then those of
     the inputs without the labels; "last_layer": what the model's last layer reads), `queries` (functions of a batch of inputs,
-    deterministic, each of which is asked instead of the record as it is; their answers stand on the query axis in this order)
-    and `notes` (sentences for its reports). See `needs`.
+    deterministic, or `PointQueries`, each of which is asked instead of the record as it is; their answers stand on the query
+    axis in this order), `population_queries` (what the population is asked, if something else), `relation` (a `Relation`:
+    which records lie within a query, if that is more than the audited record; truth and shadow models follow it) and `notes`
+    (sentences for its reports; a fitted attack may have some, too). See `needs`.
+
+    An attack that must know the audited records has a method `at(x, y, ids)`, arrays [n, ...] and ids [n] or None, that gives
+    the attack that is fitted. It learns nothing of their membership.
 
     Attributes:
       name: what reports, log keys and TensorBoard runs call it.
@@ -216,23 +223,29 @@ class Needs(NamedTuple):
 
     population: bool
     shadows: bool
-    queries: tuple[Callable[[Any], Any], ...]
+    queries: Queries
     examples: bool = False
     inputs: bool = False
     course: bool = False
     features: str = ""
+    population_queries: Queries = ()
+    relation: Relation | None = None
 
 
 def needs(attack: Attack) -> Needs:
     """What the attack says it needs, and otherwise nothing."""
+    queries = getattr(attack, "queries", ())
+    queries = () if isinstance(queries, int) else tuple(queries)  # a number: the attack knows them from `at` on
     return Needs(
         bool(getattr(attack, "needs_population", False)),
         bool(getattr(attack, "needs_shadows", False)),
-        tuple(getattr(attack, "queries", ())),
+        queries,
         bool(getattr(attack, "needs_examples", False)),
         bool(getattr(attack, "needs_inputs", False)),
         bool(getattr(attack, "needs_course", False)),
         str(getattr(attack, "needs_features", "")),
+        tuple(getattr(attack, "population_queries", queries)),
+        getattr(attack, "relation", None),
     )
 
 

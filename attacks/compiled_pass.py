@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from .asked_queries import Further, PointQueries, Queries, answers_to, has_points, missing, width_of
 from .attack import Signals
 from .compressed_size import compressed_sizes
 from .gradient_norm import weights_gradient_norm
@@ -20,7 +21,7 @@ from .model_call import ModelCall
 from .model_checks import check_model
 from .output_reading import FINE, NO_POSITION, NO_PROBABILITIES, NonFiniteOutputs, OutputReading
 from .over_replicas import replicas_of, share_size, spread
-from .record_arrays import Records, rows_of, spec_of
+from .record_arrays import Records, resident, rows_of, spec_of
 from .said import said
 
 # From about a thousand records a chunk on a forward pass gets no faster (CPU); larger chunks only cost memory.
@@ -53,9 +54,6 @@ class AskedRecords(Protocol):
 
     def describe(self, rows: NDArray[np.intp]) -> str:
         """Names some of them in a sentence."""
-
-
-Queries = tuple[Callable[[Any], Any], ...]
 
 
 class SignalPass:
@@ -96,6 +94,7 @@ class SignalPass:
         self._asked = records
         self._loss, self._output = loss, output
         self._graphs: dict[Any, Callable[..., Any]] = {}
+        self._further: Further = {}
         self._fixed = self._call.fixed_batch_size
         reading, memory = self._look(Records(records.x, records.y, records.weights))
         self._reading = reading
@@ -126,7 +125,8 @@ class SignalPass:
 
         Args:
           names: of signals.
-          queries: functions of a batch of inputs, each asked instead of the records themselves; none = the records, q = 1.
+          queries: functions of a batch of inputs, or `PointQueries`, asked instead of the records themselves, one after the
+            other on the query axis; none = the records, q = 1.
         Raises:
           NonFiniteOutputs: if outputs are NaN or infinite.
           ValueError: if a name does not fit the head, or a query cannot be asked.
@@ -201,6 +201,10 @@ class SignalPass:
             raise ValueError(
                 f"signal {unfit[0]!r} does not fit this model's head ({self.head.kind}); it has {signals_listed(self.head)}."
             )
+        if "zlib" in names and has_points(queries):
+            raise ValueError(
+                "signal 'zlib' weighs a record by its own size, not by that of points of a range; take 'min_k'."
+            )
         self._refuse_gradients_of_weights(names)
         count, whose = _count(records), records is self._audited
         if self._fixed is not None and count < self._fixed:
@@ -236,6 +240,9 @@ class SignalPass:
                     f"signal {name!r} is NaN {describe(undefined)}, though the outputs are finite: look at the loss."
                 )
         found = {name: row.T for name, row in zip(names, rows, strict=False)}
+        nothing = missing(queries, count) if whose else None
+        if nothing is not None:
+            found = {name: np.where(nothing, np.nan, values) for name, values in found.items()}
         if "zlib" in found:
             found["zlib"] = found["zlib"] / compressed_sizes(records[0], records[2][0].numpy())[:count, None]
         return Signals(found)
@@ -246,14 +253,17 @@ class SignalPass:
         The last of the names' rows tells whether an answer is fine. The last chunk holds the last rows of the records, so it
         overlaps with the one before where chunks do not divide them.
         """
-        count = _count(records)
+        count = count_in_all = _count(records)
         # Keras scales what compute_loss gives by the number of replicas.
         strategy = None if self.head.by_model else replicas_of(self.model, count)
         if strategy is not None:
             count = share_size(count, strategy.num_replicas_in_sync)
         chunk = self._fixed or _chunk_size(count, self._batch_size)
         starts = [*range(0, count - chunk, chunk), count - chunk]
-        width = max(1, len(queries))
+        width = width_of(queries)
+        further = {query: self._further_inputs(query) for query in queries if isinstance(query, PointQueries)}
+        if has_points(queries):
+            records = (*records, tf.range(count_in_all))
 
         def answer(x: Any, *truth: Any) -> Any:
             outputs = self._call(x)
@@ -261,14 +271,11 @@ class SignalPass:
             rows.append(self._reading.condition(outputs, *truth))
             return tf.ensure_shape(tf.stack(rows), (len(names) + 1, chunk))
 
-        def answers(x: Any, *truth: Any) -> Any:
-            if not queries:
-                return answer(x, *truth)[:, None]
-            found: list[Any] = []
-            for query in queries:
-                with tf.control_dependencies(found[-1:]):  # one after the other: memory holds one
-                    found.append(answer(_altered(query, x), *truth))
-            return tf.stack(found, axis=1)
+        def answers(*given: Any) -> Any:
+            rows = None
+            if has_points(queries):
+                *given, rows = given  # type: ignore[assignment]
+            return answers_to(queries, answer, (len(names) + 1, chunk), given, rows, further)
 
         def run(*given: Any) -> Any:
             if len(starts) == 1:
@@ -283,9 +290,26 @@ class SignalPass:
         # A concrete function stays a graph even under tf.config.run_functions_eagerly. Keras 3 calls layers without
         # autograph, so a model that can be fitted needs none here.
         if strategy is not None:
-            return spread(strategy, self._call, run, records, _count(records))
+            return spread(strategy, self._call, run, records, count_in_all)
         traced = tf.function(run, autograph=False).get_concrete_function(*records)
         return lambda: [traced(*records)]
+
+    def _further_inputs(self, query: PointQueries) -> tuple[Any, ...]:
+        """What the head reads of the records or labels that these queries bring along; () if they bring none."""
+        if query.others is None and query.label_values is None:
+            return ()
+        if query not in self._further:
+            brought = query.others
+            if brought is None:
+                known = len(tf.nest.flatten(query.label_values)[0])
+                x, weights = tf.nest.map_structure(
+                    lambda leaf: tf.gather(leaf, np.arange(known) % _count(self._audited)),
+                    (self._asked.x, self._asked.weights),
+                )
+                brought = Records(x, query.label_values, weights)
+            brought = Records(*tf.nest.map_structure(_tensor, tuple(brought)))
+            self._further[query] = self._look(brought)[0].inputs
+        return self._further[query]
 
     def _signal(self, name: str, outputs: Any, x: Any, *truth: Any) -> Any:
         if name == "loss" and self.head.by_model:
@@ -319,21 +343,8 @@ class SignalPass:
         return stacked(of_one, tf.shape(tf.nest.flatten(truth)[0])[0], ())
 
 
-def _altered(query: Callable[[Any], Any], x: Any) -> Any:
-    """The inputs as this query wants them asked."""
-    try:
-        altered = tf.nest.map_structure(
-            lambda leaf: leaf if isinstance(leaf, tf.RaggedTensor) else tf.convert_to_tensor(leaf), query(x)
-        )
-        tf.nest.assert_same_structure(altered, x)
-    except Exception as reason:
-        raise ValueError(f"a query cannot be asked: {said(reason)}") from reason
-    for given, wanted in zip(tf.nest.flatten(altered), tf.nest.flatten(x), strict=True):
-        if not given.shape.is_compatible_with(wanted.shape):
-            raise ValueError(
-                f"a query makes inputs of shape {wanted.shape} into {given.shape}; it must keep records and their shape."
-            )
-    return altered
+def _tensor(leaf: Any) -> Any:
+    return leaf if isinstance(leaf, (tf.Tensor, tf.RaggedTensor)) else resident(leaf)
 
 
 def _in_a_row(parts: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled_pass import Queries
+from .asked_queries import Queries
 from .fleet_files import Answers, FleetFiles
 from .shadow_signals import ShadowSignals
 from .shadow_training import Rates, ShadowRequest, Training
+from .true_membership import trained_within
 
 
 class Site(Protocol):
@@ -45,6 +46,7 @@ class Fleet:
       audited: int[n], the row of each audited record in the pool; −1 for one that is not there.
       site: trains and asks them.
       files: where the fleet is kept, if anywhere.
+      within: of queries that hold more than the audited record, which records of the pool; see `rows_within`.
     Attributes:
       training: as given.
       epoch: how many epochs the fleet has been trained.
@@ -54,13 +56,19 @@ class Fleet:
     """
 
     def __init__(
-        self, training: Training, audited: NDArray[np.int64], site: Site, files: FleetFiles | None = None
+        self,
+        training: Training,
+        audited: NDArray[np.int64],
+        site: Site,
+        files: FleetFiles | None = None,
+        within: Mapping[Queries, tuple[Any, Any]] | None = None,
     ) -> None:
         self.epoch = 0
         self.failures: dict[int, str] = {}
         self.losses = np.full(len(training.assignment), np.nan)
         self.other_rates: list[int] = []
         self.training, self._audited, self._site, self._files = training, audited, site, files
+        self._within = within or {}
 
     @property
     def num_models(self) -> int:
@@ -150,8 +158,11 @@ class Fleet:
         if not answers:
             raise RuntimeError(self._all_failed())
         shadows = sorted(answers)
-        in_pool = self._audited >= 0
-        trained_on = self.training.assignment[np.ix_(np.array(shadows), np.maximum(self._audited, 0))] & in_pool
+        assignment = self.training.assignment[np.array(shadows)]
+        if queries in self._within:
+            trained_on = trained_within(assignment, self._within[queries], len(self._audited))
+        else:
+            trained_on = assignment[:, np.maximum(self._audited, 0)] & (self._audited >= 0)
         own = {name: np.stack([answers[shadow].own[name] for shadow in shadows]) for name in request.names}
         population: dict[str, Any] = {
             name: np.stack([answers[shadow].population[name] for shadow in shadows])

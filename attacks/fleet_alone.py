@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .asked_queries import Queries
 from .asked_records import resident_records
-from .compiled_pass import AskedRecords, Queries, SignalPass
+from .compiled_pass import AskedRecords, SignalPass
 from .epoch_bar import EpochBar
 from .fleet_training import failure_sentences, prepare
 from .model_checks import build_model, check_model
@@ -14,6 +15,7 @@ from .shadow_models import ShadowModels
 from .shadow_pool import ShadowPool
 from .shadow_signals import ShadowSignals
 from .shadow_training import ShadowRequest
+from .true_membership import Relation
 
 
 def train_alone(
@@ -26,6 +28,7 @@ def train_alone(
     batch_size: int | None = None,
     output: str | int | None = None,
     verbose: int = 1,
+    relations: Mapping[Queries, Relation] | None = None,
 ) -> tuple[dict[Queries, ShadowSignals], list[str]]:
     """Trains a fleet from beginning to end, outside of any fit.
 
@@ -35,6 +38,7 @@ def train_alone(
       requests: what to ask, by queries.
       loss, batch_size, output: see `SignalPass`.
       verbose: 0 = silent, 1 = a progress bar.
+      relations: see `prepare`.
     Returns:
       The answers by queries, and sentences that change what a number means.
     Raises:
@@ -57,6 +61,7 @@ def train_alone(
         output=output,
         untrained=False,
         alone=True,
+        relations=relations,
     )
     fleet = prepared.fleet
     try:

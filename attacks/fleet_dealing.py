@@ -30,6 +30,7 @@ def as_dealt(pool: ShadowPool, hashes: NDArray[np.uint64] | None) -> ShadowPool:
         pool,
         records=pool.records.take(order),
         groups=None if pool.groups is None else pd.factorize(pool.groups[order])[0].astype(np.int64),
+        ids=None if pool.ids is None else pool.ids[order],
         audited=np.where(pool.audited >= 0, row[pool.audited], -1),
     )
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled_pass import AskedRecords, Queries, SignalPass
+from .asked_queries import Queries
+from .compiled_pass import AskedRecords, SignalPass
 from .fleet_files import Answers, FleetFiles, Outcome
 from .fleet_identity import question_digest, reading_digest
 from .fresh_model import state_variables

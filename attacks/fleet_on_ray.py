@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .compiled_pass import Queries
+from .asked_queries import Queries
 from .fleet_files import Answers, FleetFiles
 from .ray_cluster import RayCluster, import_ray
 from .ray_workers import RayWorkers

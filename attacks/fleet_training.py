@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from .asked_queries import Queries
 from .compiled_pass import AskedRecords
 from .fleet import Fleet
 from .fleet_dealing import as_dealt, dealt, size_warning
@@ -22,6 +24,7 @@ from .shadow_training import Training
 from .target_doubts import refuse_equal_models, refuse_untrainable, start_warning
 from .training_data import TrainingData
 from .training_trace import refuse_what_reaches_outside
+from .true_membership import Relation, rows_within
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def prepare(
     budget: float | None = None,
     untrained: bool = True,
     alone: bool = False,
+    relations: Mapping[Queries, Relation] | None = None,
 ) -> PreparedFleet:
     """Deals out the records, makes the models, measures the engines; or finds all that in the plan's `checkpoint_dir`.
 
@@ -70,6 +74,7 @@ def prepare(
         number of models. None = no bound.
       untrained: True if the target is about to begin its training, so that it should look like a fresh model.
       alone: True if the optimizer's own learning rate is taken, rather than those of the target's steps.
+      relations: for queries that hold more than the audited record: which records lie within.
     Raises:
       ValueError: if the pool is too small, the model cannot be cloned, the engine cannot train it, or `checkpoint_dir` holds
         another fleet.
@@ -83,6 +88,8 @@ def prepare(
         if files is not None:
             held.callback(files.close)
         pool = pool if files is None else as_dealt(pool, files.pool())
+        related = (relations or {}).items()
+        within = {queries: rows_within(relation, pool.records, pool.ids) for queries, relation in related}
         assignment = dealt(plan, pool, batch_size, files if budget is not None else None)
         fresh = FreshModels(model, asked.x, plan.model_fn, plan.seed)
         first, second = fresh.make_compiled(0), fresh.make(1)
@@ -115,9 +122,10 @@ def prepare(
         if files is not None:
             files.begin(identity(), chosen.engine, chosen.group_size, chosen.sentence, row_hashes(pool))
         site = chosen.site(files)
+        fleet = Fleet(chosen.training, pool.audited, site, files, within)
         warnings += [*chosen.warnings, *_memory_warning(plan, chosen.engine)]
         held.pop_all()
-        return PreparedFleet(Fleet(chosen.training, pool.audited, site, files), chosen.sentence, tuple(warnings))
+        return PreparedFleet(fleet, chosen.sentence, tuple(warnings))
 
 
 def failure_sentences(fleet: Fleet) -> list[str]:

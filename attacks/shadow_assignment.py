@@ -55,6 +55,8 @@ def balanced_assignment(
 def complement_of(trained_on: NDArray[np.bool_], model: int) -> int | None:
     """The shadow model that trained on exactly those records, of all that any trained on, that `model` did not; None if none did.
 
+    Where queries hold several records, one that trained on some record of each query of which `model` trained on none.
+
     Args:
       trained_on: bool[m, n].
       model: a row of it.
@@ -62,6 +64,10 @@ def complement_of(trained_on: NDArray[np.bool_], model: int) -> int | None:
     # A record that none of them trained on says nothing (it lies outside of the pool).
     dealt = trained_on[:, trained_on.any(axis=0)]
     complements = np.flatnonzero((dealt != dealt[model]).all(axis=1)) if dealt.size else np.empty(0)
+    if not complements.size and dealt.size:
+        # Of a query that holds several records either half of a pair has trained on one, and maybe both have.
+        either = (dealt | dealt[model]).all(axis=1) & ~dealt.all(axis=1)
+        complements = np.flatnonzero(either) if not dealt[model].all() else complements
     return int(complements[0]) if complements.size else None
 
 

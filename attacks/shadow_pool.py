@@ -33,6 +33,7 @@ class ShadowPool:
       audited: int[n], the row of each audited record; −1 for one that is not in the pool (every model is OUT for it).
       target_size: how many records the target trains on; None if unknown.
       warnings: sentences about the pool that change what a number means.
+      ids: [p], owners or other ids; None if none were given.
     """
 
     records: Records
@@ -40,6 +41,7 @@ class ShadowPool:
     audited: NDArray[np.int64]
     target_size: int | None
     warnings: tuple[str, ...]
+    ids: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -77,17 +79,18 @@ def pool_of(audit_set: AuditSet, given: Any = None, seed: int = 0) -> ShadowPool
     keep[sizes[0] + audit_set.population_positions] = False
     keep = _as_large_as_twice(keep, audited, 2 * sizes[0], seed)
     records = records.take(keep)
-    groups, warnings = _equal_records(records), []
+    groups, warnings, kept_ids = _equal_records(records), [], None
     if audit_set.source_ids is not None:
         ids = [np.asarray(side, dtype=object) for side in audit_set.source_ids]
-        groups = _joined(pd.factorize(np.concatenate(ids)[keep])[0].astype(np.int64), groups)
+        kept_ids = np.concatenate(ids)[keep]
+        groups = _joined(pd.factorize(kept_ids)[0].astype(np.int64), groups)
         both = len(np.intersect1d(ids[0].astype(str), ids[1].astype(str)))
         if both:
             warnings.append(
                 f"{both:,} ids stand on both sides; their members and non-members go to the same shadow models, as records of "
                 "one owner should. If ids are numbers that merely start anew on each side, make them different."
             )
-    return ShadowPool(records, groups, (np.cumsum(keep) - 1)[audited], sizes[0], tuple(warnings))
+    return ShadowPool(records, groups, (np.cumsum(keep) - 1)[audited], sizes[0], tuple(warnings), kept_ids)
 
 
 def _given_pool(audit_set: AuditSet, asked: Records, records: Records, seed: int) -> ShadowPool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from privacy_callbacks.attacks.attack import Attack, named_attacks, needs
@@ -13,8 +13,9 @@ from privacy_callbacks.attacks.fleet_alone import train_alone
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
 from privacy_callbacks.attacks.shadow_pool import pool_of
+from privacy_callbacks.attacks.true_membership import QueryTruth, Relation
 
-from .auditing import Auditor
+from .auditing import Audit, Auditor
 
 
 def audit(
@@ -57,6 +58,40 @@ def audit(
       TypeError, ValueError: see `AuditSet` and `Auditor`.
     """
     audit_set = audit_set_for(members, nonmembers, attacks, population, audit_size, seed)
+    _, found, sentences = audited(
+        model,
+        audit_set,
+        attacks,
+        seed,
+        loss=loss,
+        batch_size=batch_size,
+        output=output,
+        shadow_models=shadow_models,
+        blind_baseline=blind_baseline,
+        slices=slices,
+        verbose=verbose,
+    )
+    for sentence in sentences:
+        warnings.warn(sentence, AuditWarning, stacklevel=2)
+    return list(found.reports)
+
+
+def audited(
+    model: Any,
+    audit_set: AuditSet,
+    attacks: Sequence[Attack] | Attack | None,
+    seed: int = 0,
+    *,
+    loss: Any = None,
+    batch_size: int | None = None,
+    output: str | int | None = None,
+    shadow_models: ShadowModels | int | None = None,
+    blind_baseline: bool = True,
+    slices: Any = None,
+    verbose: int = 1,
+    truths: Mapping[Relation, QueryTruth] | None = None,
+) -> tuple[Auditor, Audit, list[str]]:
+    """What `audit` finds, with the scores; and sentences for the user. Arguments as there, and `truths` as for `Auditor`."""
     plan = as_shadow_models(shadow_models)
     auditor = Auditor(
         model,
@@ -70,17 +105,18 @@ def audit(
         blind_baseline=blind_baseline,
         slices=slices,
         in_fit=False,
+        truths=truths,
     )
     shadows, sentences = None, [*auditor.warnings, *auditor.remarks]
     if plan is not None:
         pool = pool_of(audit_set, plan.pool, plan.seed)
         requests = auditor.shadow_requests
-        shadows, remarks = train_alone(plan, model, audit_set, pool, requests, loss, batch_size, output, verbose)
+        shadows, remarks = train_alone(
+            plan, model, audit_set, pool, requests, loss, batch_size, output, verbose, auditor.relations
+        )
         auditor.warnings += remarks
         sentences += remarks
-    for sentence in sentences:
-        warnings.warn(sentence, AuditWarning, stacklevel=2)
-    return list(auditor.run(None, strict=True, shadows=shadows).reports)
+    return auditor, auditor.run(None, strict=True, shadows=shadows), sentences
 
 
 def audit_set_for(

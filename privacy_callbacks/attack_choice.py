@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from privacy_callbacks.attacks.attack import Attack, needs
+from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.head import Head, fits, signals_listed
 from privacy_callbacks.attacks.lira import LiRA
+from privacy_callbacks.attacks.record_arrays import as_arrays
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.rmia import RMIA
 from privacy_callbacks.attacks.summed_head import SummedHead
 from privacy_callbacks.attacks.threshold import Threshold
-from privacy_callbacks.attacks.trained import Trained
 
 # Columns of the table of records that are no attack's.
 RECORD_COLUMNS = ("id", "is_member", "label", "member_probability", "loss_iqr", "risk_rank", "risk_stability")
@@ -22,9 +23,26 @@ def completed(attacks: Mapping[str, Attack], head: Head | SummedHead) -> Mapping
     """The attacks, those that read whatever fits the head told what that is."""
     fitting = (*head.signals, *head.further_signals)
     return {
-        name: attack.with_features_of(fitting) if isinstance(attack, Trained) else attack
+        name: attack.with_features_of(fitting) if hasattr(attack, "with_features_of") else attack
         for name, attack in attacks.items()
     }
+
+
+def placed(attacks: Mapping[str, Attack], audit_set: AuditSet) -> Mapping[str, Attack]:
+    """The attacks, those that must know the audited records told these.
+
+    Raises:
+      ValueError: if one does not fit them.
+    """
+    ids = None if audit_set.source_ids is None else audit_set.ids
+    found: dict[str, Attack] = {}
+    for name, attack in attacks.items():
+        place = getattr(attack, "at", None)
+        try:
+            found[name] = attack if place is None else place(as_arrays(audit_set.x), as_arrays(audit_set.y), ids)
+        except (TypeError, ValueError) as reason:
+            raise type(reason)(f"attack {name!r}: {reason}") from reason
+    return found
 
 
 def refuse_unfit(attacks: Mapping[str, Attack], head: Head | SummedHead, with_shadows: bool) -> None:

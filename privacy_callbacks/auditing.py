@@ -9,15 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from privacy_callbacks.attacks.asked_queries import Queries
 from privacy_callbacks.attacks.attack import Attack, AttackContext, Needs, Signals, named_attacks, needs
 from privacy_callbacks.attacks.audit_set import AuditSet
-from privacy_callbacks.attacks.compiled_pass import Queries, SignalPass
+from privacy_callbacks.attacks.compiled_pass import SignalPass
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.shadow_training import ShadowRequest
 from privacy_callbacks.attacks.slices import Slice
+from privacy_callbacks.attacks.true_membership import QueryTruth, Relation, truth_of
 
-from .attack_choice import completed, default_attacks, pointing_at_the_strongest, refuse_unfit
+from .attack_choice import completed, default_attacks, placed, pointing_at_the_strongest, refuse_unfit
 from .audited_features import audited_features, audited_inputs
 from .experiment import look_at
 from .judging import ScoredRecords, judged, scored
@@ -88,6 +90,7 @@ class Auditor:
       blind_baseline: True to compute one.
       slices: see `SlicePlan`.
       in_fit: False if there is one audit, and no course of audits.
+      truths: what is known already of attacks' queries, by their relation.
     Attributes:
       attacks: by name.
       warnings: sentences about the experiment; they go into every report.
@@ -113,13 +116,15 @@ class Auditor:
         blind_baseline: bool = True,
         slices: Any = None,
         in_fit: bool = True,
+        truths: Mapping[Relation, QueryTruth] | None = None,
     ) -> None:
         self._pass = SignalPass(model, audit_set, loss, batch_size, output)
         self._model, self._audit_set, self._seed = model, audit_set, seed
         if attacks is None:
             attacks = default_attacks(self._pass.head.signals, with_shadows)
-        self.attacks = completed(named_attacks(attacks), self._pass.head)
-        refuse_unfit(self.attacks, self._pass.head, with_shadows)
+        given = completed(named_attacks(attacks), self._pass.head)
+        refuse_unfit(given, self._pass.head, with_shadows)
+        self.attacks = placed(given, audit_set)
         # The loss is always kept: its course over the epochs ranks the members at risk.
         self._plan = SlicePlan(slices, audit_set, self._classes, self.has_classes)
         self._wanted: dict[Queries, tuple[str, ...]] = {(): tuple(dict.fromkeys(["loss", *self._plan.signals]))}
@@ -137,6 +142,11 @@ class Auditor:
         # Asked and tried once now, so that whatever does not fit is refused before training.
         answers = self._answers()
         self._plan.slices(answers[()])
+        self._truths = {
+            relation: (truths or {}).get(relation) or truth_of(relation, audit_set)
+            for relation in dict.fromkeys(needs(attack).relation for attack in self.attacks.values())
+            if relation is not None
+        }
         self._first: _First | None = _First(fingerprint(model), answers, self._tried(answers, in_fit))
 
     @property
@@ -168,12 +178,23 @@ class Auditor:
         asking = [(needs(attack), attack.signals) for attack in self.attacks.values() if needs(attack).shadows]
         found: dict[Queries, ShadowRequest] = {}
         for wish, names in asking:
-            known = found.get(wish.queries, ShadowRequest((), ()))
-            further = names if wish.population else ()
-            found[wish.queries] = ShadowRequest(
-                tuple(dict.fromkeys([*known.names, *names])), tuple(dict.fromkeys([*known.population_names, *further]))
-            )
+            asked_of = [(wish.queries, wish.population and wish.population_queries == wish.queries)]
+            if wish.population and wish.population_queries != wish.queries:
+                asked_of.append((wish.population_queries, True))
+            for queries, population in asked_of:
+                known = found.get(queries, ShadowRequest((), ()))
+                further = names if population else ()
+                found[queries] = ShadowRequest(
+                    tuple(dict.fromkeys([*known.names, *names])),
+                    tuple(dict.fromkeys([*known.population_names, *further])),
+                )
         return found
+
+    @property
+    def relations(self) -> Mapping[Queries, Relation]:
+        """Which records lie within queries that are more than the audited record."""
+        wishes = [needs(attack) for attack in self.attacks.values()]
+        return {wish.queries: wish.relation for wish in wishes if wish.relation is not None}
 
     def run(
         self,
@@ -213,7 +234,7 @@ class Auditor:
                     continue
                 if wish.shadows and isinstance(shadows, Exception):
                     raise shadows
-                known = shadows[wish.queries] if wish.shadows and isinstance(shadows, Mapping) else None
+                known = _known_to(wish, shadows) if wish.shadows and isinstance(shadows, Mapping) else None
                 found = known_scores.get(name) or self._scored(attack, answers, populations, course, known)
                 told = () if known is None else (f"{known.num_models} shadow models.", *known.warnings)
                 whole, *parts = judged(
@@ -224,6 +245,7 @@ class Auditor:
                     slices,
                     self._seed,
                     (*notes, *told, *remarks, *self._pass.notes, *self.experiment.notes),
+                    self._truth_for(attack),
                     step=step,
                     warnings=tuple(self.warnings),
                     void=self.void,
@@ -248,7 +270,7 @@ class Auditor:
             if not wish.shadows:
                 continue
             answers = self._first.answers if self._first is not None else self._answers()
-            course, known = [answers[()]["loss"][:, 0]], shadows[wish.queries]
+            course, known = [answers[()]["loss"][:, 0]], _known_to(wish, shadows)
             try:
                 found = self._scored(attack, answers, self._populations(), course, known).values
             except ValueError as reason:
@@ -304,7 +326,7 @@ class Auditor:
         wanted: dict[Queries, tuple[str, ...]] = {}
         for attack in self.attacks.values():
             if needs(attack).population:
-                asked = needs(attack).queries
+                asked = needs(attack).population_queries
                 wanted[asked] = tuple(dict.fromkeys([*wanted.get(asked, ()), *attack.signals]))
         found = {queries: self._pass.population_signals(names, queries) for queries, names in wanted.items()}
         if not found:
@@ -325,19 +347,36 @@ class Auditor:
         """What the attack finds when it is given what it asks for, and nothing else."""
         wish = needs(attack)
         own = answers[wish.queries]
-        context = AttackContext(populations.get(wish.queries) if wish.population else None, self._seed, shadows)
+        population = populations.get(wish.population_queries) if wish.population else None
+        context = AttackContext(population, self._seed, shadows)
         signals = Signals({name: own[name] for name in attack.signals}).beside(
             labels=self._classes,
             features=self._features_for(wish),
             course=np.stack(course) if wish.course and course is not None else None,
         )
-        return scored(attack, signals, self._audit_set, context)
+        return scored(attack, signals, self._audit_set, context, self._truth_for(attack))
+
+    def truth_of(self, name: str) -> QueryTruth | None:
+        """What is true of an attack's queries; None if that is the records' membership."""
+        return self._truth_for(self.attacks[name])
+
+    def _truth_for(self, attack: Attack) -> QueryTruth | None:
+        relation = needs(attack).relation
+        return None if relation is None else self._truths[relation]
 
     def _features_for(self, wish: Needs) -> NDArray[Any] | None:
         """The records as numbers, of the kind this attack reads."""
         if wish.features == "last_layer":
             return self._pass.last_layer_inputs()
         return self._inputs if wish.features == "inputs" else self._features[0] if wish.inputs else None
+
+
+def _known_to(wish: Needs, shadows: ShadowAnswers) -> ShadowSignals:
+    """What shadow models answered to the attack's queries, and of the population to those that are put to it."""
+    own = shadows[wish.queries]
+    if not wish.population or wish.population_queries == wish.queries:
+        return own
+    return ShadowSignals(own, own.trained_on, shadows[wish.population_queries].population, own.warnings)
 
 
 def _single_classes(labels: NDArray[np.int64] | None) -> NDArray[np.int64] | None:

@@ -87,6 +87,7 @@ class Lockstep:
             output=output,
             budget=budget,
             untrained=not trained_before,
+            relations=auditor.relations,
         )
         self._fleet: Fleet | None = prepared.fleet
         self._requests, self._model = auditor.shadow_requests, model

@@ -23,13 +23,14 @@ class TensorBoardLog:
     Args:
       log_dir: the directory that `keras.callbacks.TensorBoard` gets, too.
       name: the prefix of the tags: `mia/auc`, `mia/auc_low`, …; of slices `mia_slices/class_3/auc`, …
+      steps: what a step is, in the descriptions.
     Attributes:
       folder: where the runs lie.
     """
 
-    def __init__(self, log_dir: str | os.PathLike[str], name: str) -> None:
+    def __init__(self, log_dir: str | os.PathLike[str], name: str, steps: str = "the epoch, from 0") -> None:
         self.folder = f"{os.fspath(log_dir).rstrip('/')}/{name}"  # not a Path: it may be gs://…
-        self._name = name
+        self._name, self._steps = name, steps
         self._writers: dict[str, Any] = {}
         self._tags: dict[str, str] = {}
 
@@ -43,7 +44,7 @@ class TensorBoardLog:
         # Keras' own TensorBoard callback switches recording off between its epochs.
         with self._writer(report.attack).as_default(step), tf.summary.record_if(True):
             for metric, value in found.items():
-                tf.summary.scalar(f"{place}/{metric}", value, description=_describe(metric, report))
+                tf.summary.scalar(f"{place}/{metric}", value, description=_describe(metric, report, self._steps))
 
     def text(self, report: LeakageReport, tag: str, step: int) -> None:
         """A report's table, under Text."""
@@ -106,7 +107,7 @@ _MEANINGS = {
 }
 
 
-def _describe(metric: str, report: LeakageReport) -> str:
+def _describe(metric: str, report: LeakageReport, steps: str) -> str:
     meaning = next(text for name, text in _MEANINGS.items() if metric.startswith(name))
     level = f"{100 * (1 if report.auc is None else report.auc.level):.4g} %"
     end = {"_low": f"Lower end of the {level} interval. ", "_high": f"Upper end of the {level} interval. "}
@@ -114,7 +115,7 @@ def _describe(metric: str, report: LeakageReport) -> str:
     part = next((text for suffix, text in end.items() if metric.endswith(suffix)), "")
     sides = f"{report.num_members} members, {report.num_nonmembers} non-members"
     where = "" if report.slice == "entire" else f" on {report.slice}"
-    return f"{part}{meaning} Attack `{report.attack}`{where}, {sides}; the step is the epoch, from 0."
+    return f"{part}{meaning} Attack `{report.attack}`{where}, {sides}; the step is {steps}."
 
 
 def check_writable(folder: str | os.PathLike[str], what: str) -> None:

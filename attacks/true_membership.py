@@ -1,0 +1,193 @@
+"""The truth about queries that are more than a record: which training records they hold, and so who has trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .audit_set import AuditSet
+from .duplicates import record_hashes
+from .record_arrays import Records, joined
+from .record_source import RecordSource
+from .sampling import untouched
+
+_RECORDS_AT_ONCE = 4_096
+# (query, pool record) pairs to keep for the shadow models: beyond it queries hold thousands of records each.
+_MOST_PAIRS = 50_000_000
+
+
+class Pairs(NamedTuple):
+    """Queries and records that lie within them.
+
+    Attributes:
+      rows: int64[k], of queries.
+      hits: int64[k], of records.
+      certain: bool[k], False where it cannot be said whether the record lies within.
+    """
+
+    rows: NDArray[np.int64]
+    hits: NDArray[np.int64]
+    certain: NDArray[np.bool_]
+
+
+class Relation(Protocol):
+    """Which records lie within each of an audit's queries.
+
+    Attributes:
+      centres: (x, y) arrays of the records around which queries are made, as an attacker holds them; None = an attacker holds
+        no whole record.
+    """
+
+    centres: Records | None
+
+    def pairs(self, records: Records, ids: NDArray[Any] | None) -> Iterator[Pairs]:
+        """Of these records, in parts of bounded memory."""
+
+
+class Found(NamedTuple):
+    """Which queries hold a record: bool[n] each.
+
+    Attributes:
+      inside: does it hold one?
+      known: False where that cannot be said.
+      exact: is the record around which it is made one itself?
+    """
+
+    inside: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    exact: NDArray[np.bool_]
+
+
+class QueryTruth(NamedTuple):
+    """What is true of an audit's queries.
+
+    Attributes:
+      is_member: bool[n], does the query hold a training record?
+      known: bool[n], False where that cannot be said.
+      exact: bool[n], is the record around which it is made a training record itself?
+      neighbours: bool[n], does the query of a non-member hold a training record?
+    """
+
+    is_member: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    exact: NDArray[np.bool_]
+    neighbours: NDArray[np.bool_]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for reports: what was counted, what was left out."""
+        inside, total = self.is_member & self.known, len(self.known)
+        said = [
+            f"truth by range: {int(inside.sum()):,} of {total:,} ranges hold a training record; "
+            f"{int((inside & self.exact).sum()):,} of the queries are training records themselves."
+        ]
+        if not self.known.all():
+            said.append(
+                f"{int((~self.known).sum()):,} ranges are left out: whether they hold a training record cannot be said (it lies "
+                "at the edge, or has another label)."
+            )
+        found = int((self.neighbours & self.known).sum())
+        if found:
+            said.append(
+                f"the ranges of {found:,} non-members hold a training record. Such queries lie where records are dense, and "
+                "models find them easier anyway: compare with shadow models, or make ranges smaller."
+            )
+        return tuple(said)
+
+
+def truth_of(relation: Relation, audit_set: AuditSet) -> QueryTruth:
+    """What is true of the queries about these records; the whole members' side is read once more.
+
+    Raises:
+      ValueError: if no query holds a training record, or every one does.
+    """
+    ids = None if audit_set.source_ids is None else np.asarray(audit_set.source_ids[0])
+    inside, known, exact = found_within(relation, audit_set.sources[0], ids, len(audit_set))
+    if not (inside & known).any() or (inside | ~known).all():
+        kind, remedy = ("every range of known truth holds", "smaller") if inside.any() else ("no range holds", "larger")
+        raise ValueError(f"{kind} a training record, so that there is nothing to tell apart; give {remedy} ranges.")
+    return QueryTruth(inside, known, exact, inside & ~audit_set.is_member)
+
+
+def found_within(relation: Relation, source: RecordSource, ids: NDArray[Any] | None, count: int) -> Found:
+    """Which queries hold a record of this source; it is read once.
+
+    Args:
+      relation: of the queries.
+      source: the records.
+      ids: [t], theirs, or None.
+      count: n, the number of queries.
+    """
+    inside, unsure, exact = (np.zeros(count, bool) for _ in range(3))
+    centres = relation.centres
+    wanted = None if centres is None else record_hashes(tuple(centres[:2]))
+    start = 0
+    for block in _blocks(source):
+        theirs = None if ids is None else ids[start : start + len(block)]
+        for pairs in relation.pairs(block, theirs):
+            inside[pairs.rows[pairs.certain]] = True
+            unsure[pairs.rows[~pairs.certain]] = True
+        if wanted is not None:
+            exact |= np.isin(wanted, record_hashes(tuple(block[:2])))
+        start += len(block)
+    return Found(inside, inside | ~unsure, exact & inside)
+
+
+def rows_within(relation: Relation, records: Records, ids: NDArray[Any] | None = None) -> tuple[Any, Any]:
+    """(rows of queries, rows of the records that surely lie within them), int64[k] each, by query.
+
+    Raises:
+      ValueError: if there are more than 50 million.
+    """
+    found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+    total = 0
+    for start in range(0, len(records), _RECORDS_AT_ONCE):
+        chosen = slice(start, start + _RECORDS_AT_ONCE)
+        for pairs in relation.pairs(records.take(chosen), None if ids is None else ids[chosen]):
+            found.append((pairs.rows[pairs.certain], start + pairs.hits[pairs.certain]))
+            total += len(found[-1][0])
+            if total > _MOST_PAIRS:
+                raise ValueError(
+                    f"together the ranges hold the {len(records):,} records that are dealt to shadow models more than "
+                    f"{_MOST_PAIRS:,} times, so that hardly a range would be OUT for any; give smaller ranges."
+                )
+    rows, hits = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.argsort(rows, kind="stable")
+    return rows[order], hits[order]
+
+
+def trained_within(assignment: NDArray[np.bool_], within: tuple[Any, Any], count: int) -> NDArray[np.bool_]:
+    """bool[m, n]: did a model train on a record within the query?
+
+    Args:
+      assignment: bool[m, p].
+      within: of `rows_within`.
+      count: n.
+    """
+    rows, hits = within
+    found = np.zeros((len(assignment), count), bool)
+    if len(rows):
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        for model, trained in enumerate(assignment):
+            found[model, rows[starts]] = np.logical_or.reduceat(trained[hits], starts)
+    return found
+
+
+def _blocks(source: RecordSource) -> Iterator[Records]:
+    held: list[Records] = []
+    for batch in untouched(source):
+        held.append(batch)
+        if sum(map(len, held)) >= _RECORDS_AT_ONCE:
+            yield _together(held)
+            held = []
+    if held:
+        yield _together(held)
+
+
+def _together(batches: list[Records]) -> Records:
+    if len(batches) == 1:
+        return batches[0]
+    return Records(*joined([tuple(batch) for batch in batches]))
