@@ -30,10 +30,12 @@ bench: $(READY) ## costs as ratios, measured side by side
 	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/attacks.py
+	$(BIN)/python benchmarks/ranges.py
 
-study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about twenty minutes
+study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about half an hour
 	$(BIN)/python benchmarks/power.py
 	$(BIN)/python benchmarks/shadow_heads.py
+	$(BIN)/python benchmarks/ranges.py --study
 	KILLS=100 $(BIN)/python -m pytest -m slow tests/attacks/test_interrupted_fleets.py
 
 $(READY): requirements-dev.txt setup.py pyproject.toml

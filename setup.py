@@ -34,6 +34,7 @@ setup(
     extras_require={
         "plots": ["matplotlib>=3.8"],
         "ray": ["ray>=2.40"],
+        "cli": ["click>=8.1", "PyYAML>=6.0", "pydantic>=2.6"],
         "dev": [
             "matplotlib>=3.8",
             "mlxtend>=0.23",
@@ -42,8 +43,12 @@ setup(
             "ruff>=0.8",
             "mypy>=1.13",
             "build>=1.2",
+            "click>=8.1",
+            "PyYAML>=6.0",
+            "pydantic>=2.6",
         ],
     },
+    entry_points={"console_scripts": ["privacy-audit = privacy_callbacks.command_line:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",

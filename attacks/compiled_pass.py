@@ -261,7 +261,7 @@ class SignalPass:
         chunk = self._fixed or _chunk_size(count, self._batch_size)
         starts = [*range(0, count - chunk, chunk), count - chunk]
         width = width_of(queries)
-        further = {query: self._further_inputs(query) for query in queries if isinstance(query, PointQueries)}
+        further: Further = {query: self._further_inputs(query) for query in queries if isinstance(query, PointQueries)}
         if has_points(queries):
             records = (*records, tf.range(count_in_all))
 

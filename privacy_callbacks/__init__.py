@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .leakage_limit import LeakageLimit
     from .mia_callback import MIACallback
     from .private_checkpoint import PrivateCheckpoint
+    from .range_audit import RangeAudit, audit_ranges
+    from .range_curves import RangeCurve, range_curve
 
 _HERE = Path(__file__).resolve().parent
 __version__ = (_HERE / "VERSION").read_text().strip()
@@ -31,7 +33,11 @@ _HOME = {
     "LeakageReport": "privacy_callbacks.attacks.report",
     "MIACallback": "privacy_callbacks.mia_callback",
     "PrivateCheckpoint": "privacy_callbacks.private_checkpoint",
+    "RangeAudit": "privacy_callbacks.range_audit",
+    "RangeCurve": "privacy_callbacks.range_curves",
     "audit": "privacy_callbacks.after_the_fact",
+    "audit_ranges": "privacy_callbacks.range_audit",
+    "range_curve": "privacy_callbacks.range_curves",
 }
 __all__ = [
     "AuditSet",
@@ -40,7 +46,11 @@ __all__ = [
     "LeakageReport",
     "MIACallback",
     "PrivateCheckpoint",
+    "RangeAudit",
+    "RangeCurve",
     "audit",
+    "audit_ranges",
+    "range_curve",
 ]
 
 

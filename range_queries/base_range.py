@@ -157,7 +157,7 @@ class Range(ABC):
         return content_digest(type(self).__qualname__, vars(self))
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.digest == other.digest  # type: ignore[attr-defined]
+        return type(other) is type(self) and self.digest == other.digest
 
     def __hash__(self) -> int:
         return hash(self.digest)

@@ -173,9 +173,9 @@ class RaMIA:
         fitted = self.attack.fit(
             replace(context, shadows=None if shadows is None else flat_shadows(shadows, each), examples=examples)
         )
-        if self.aggregate != TUNED:
-            reduce, notes = self.aggregate, ()
-        else:
+        reduce: Aggregate | str = self.aggregate
+        notes: tuple[str, ...] = ()
+        if reduce == TUNED:
             plain = replace(self, aggregate=trimmed_mean)
             keep = tuned_keep(lambda known, signals: plain.fit(known).point_scores(signals), context)
             reduce = partial(trimmed_mean, keep=keep)
@@ -215,12 +215,12 @@ class PlacedRaMIA:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was asked, for reports."""
-        described = self.attack
-        what = (
-            "asked about the centres alone, on the truth of their ranges"
-            if described.alone
-            else f"{described.queries} points a range"
-        )
+        described, points = self.attack, self.points
+        most = points.width // max(1, len(self.population_queries))
+        fewer = points.counts is not None and int(points.counts.min()) < points.width
+        what = f"{'up to ' if fewer else ''}{most} point{'s' if most > 1 else ''} a range"
+        if described.alone:
+            what = "asked about the centres alone, on the truth of their ranges"
         return (f"ranges: {described.range.kind}; {what}; scored by {described.attack.name!r}.",)
 
     def with_features_of(self, fitting: tuple[str, ...]) -> PlacedRaMIA:

@@ -28,7 +28,7 @@ from privacy_callbacks.attacks import (
     signals_of,
 )
 from privacy_callbacks.attacks.perturbations import Mirrored, Unaltered
-from privacy_callbacks.range_queries import RaMIA, largest, log_mean_exp, trimmed_mean
+from privacy_callbacks.range_queries import RaMIA, Transformations, largest, log_mean_exp, trimmed_mean
 from privacy_callbacks.range_queries.keep_tuning import KEEPS, tuned_keep
 from privacy_callbacks.range_queries.point import Point
 from privacy_callbacks.range_queries.ramia import PlacedRaMIA
@@ -456,3 +456,26 @@ def test_images_can_be_mirrored_within():
     placed = RaMIA(LiRA(queries=(Unaltered(), Mirrored())), Cube(0.1), 2).at(images, np.arange(20) % 2)
     found = signals_of(model, images, np.arange(20) % 2, signals="loss", queries=placed.queries)
     assert found["loss"].shape == (20, 4)
+
+
+def test_of_an_enumerated_range_each_query_is_a_variation_of_its_own():
+    images = np.random.default_rng(0).random((60, 5, 5, 1)).astype(np.float32)
+    around = Transformations(flips=True, shifts=1, unaltered=False)
+    placed = RaMIA(Threshold("loss"), around, centre=around, seed=2).at(images, np.zeros(60, int))
+    variations = around.sample(images, 5)
+    equal = (variations == placed.relation.centres.x[:, None]).all(axis=(2, 3, 4))
+    assert equal.any(axis=1).all()
+    assert (equal.sum(axis=0) >= 4).all()  # five variations, twelve of sixty each
+
+
+def test_records_that_fill_up_a_fixed_batch_are_harmless():
+    """A model of fixed batches of 32 is asked about 20 records: twelve rows beyond the last centre."""
+    model = keras.Sequential([keras.Input(batch_shape=(32, 6)), keras.layers.Dense(3)])
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, y = records(20)
+    placed = RaMIA(Threshold("loss"), Cube(0.3), 3, centre=Cube(0.1)).at(x, y)
+    found = signals_of(model, x, y, signals="loss", queries=placed.queries)["loss"]
+    free = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
+    free.set_weights(model.get_weights())
+    free.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    np.testing.assert_allclose(found, signals_of(free, x, y, signals="loss", queries=placed.queries)["loss"], atol=1e-5)

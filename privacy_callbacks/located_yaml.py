@@ -1,0 +1,84 @@
+"""YAML in which every field knows its line, and none stands twice. Needs PyYAML (the extra `cli`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+Place = tuple[str | int, ...]
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; its text says what came, what was expected and what to do, a line each."""
+
+
+class LocatedYaml(NamedTuple):
+    """What a YAML file holds.
+
+    Attributes:
+      values: dictionaries, lists, texts and numbers.
+      lines: the line (from 1) of each field, by its place: ("range", "radius"), ("ranges", 0, "kind").
+    """
+
+    values: Any
+    lines: dict[Place, int]
+
+
+def read_yaml(path: Path) -> LocatedYaml:
+    """Reads one document, safely: nothing but plain values is made.
+
+    Raises:
+      ConfigError: if the file cannot be read, is no YAML, or a key is no text, stands twice, or holds itself.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as reason:
+        raise ConfigError(
+            f"{path} cannot be read ({reason}); give the path of a YAML file, e.g. configs/range.yaml."
+        ) from None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines: dict[Place, int] = {}
+        if root is not None:
+            _locate(root, (), lines, path, ())
+        return LocatedYaml(yaml.safe_load(text), lines)
+    except yaml.YAMLError as reason:
+        mark = getattr(reason, "problem_mark", None)
+        where = "" if mark is None else f", line {mark.line + 1}"
+        what = getattr(reason, "problem", None) or str(reason)
+        raise ConfigError(f"{path}{where}: this is no YAML ({what}); mend the line, indented with spaces.") from None
+
+
+def _locate(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path, above: tuple[int, ...]) -> None:
+    if id(node) in above:
+        raise ConfigError(f"{path}, line {node.start_mark.line + 1}: an alias holds itself; write the values out.")
+    above = (*above, id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            lines[(*place, index)] = item.start_mark.line + 1
+            _locate(item, (*place, index), lines, path, above)
+    elif isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.tag == _MERGE:
+                _locate(value, place, lines, path, above)
+                continue
+            if key.tag != "tag:yaml.org,2002:str":
+                raise ConfigError(f"{path}, line {line}: the key {key.value!r} is no text; write it in quotes.")
+            if key.value in seen:
+                raise ConfigError(
+                    f"{path}, line {line}: {named((*place, key.value))} stands here and in line {seen[key.value]}; keep one."
+                )
+            seen[key.value] = line
+            lines[(*place, key.value)] = line
+            _locate(value, (*place, key.value), lines, path, above)
+
+
+def named(place: Place) -> str:
+    """`ranges[0].radius` for ("ranges", 0, "radius")."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".")

@@ -1,0 +1,371 @@
+"""What `privacy-audit range` does: data, target, ranges, audit; results in a folder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import __version__
+from .configured_data import ConfiguredData, configured_data, function_named
+from .located_yaml import ConfigError
+from .range_config import RangeConfig, referenced_files, referenced_functions
+from .result_folder import ResultFolder, digest_of_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from privacy_callbacks.attacks.audit_set import AuditSet
+    from privacy_callbacks.attacks.report import LeakageReport
+
+    from .configured_attacks import RangeAttacks
+    from .range_audit import RangeAudit
+
+DONE, EXCEEDED, REFUSED = 0, 1, 2
+Say = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What limits say of reports.
+
+    Attributes:
+      exceeded: sentences, one a limit and attack.
+      unjudged: sentences on limits of which it cannot be said.
+    """
+
+    exceeded: tuple[str, ...]
+    unjudged: tuple[str, ...]
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        return EXCEEDED if self.exceeded else REFUSED if self.unjudged else DONE
+
+
+@dataclass
+class Timer:
+    """Wall seconds of each stage of a run."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.perf_counter)
+
+    def lap(self, stage: str) -> None:
+        """The stage ends now."""
+        now = time.perf_counter()
+        self.seconds[stage], self._since = round(now - self._since, 3), now
+
+
+def check_files(config: RangeConfig) -> None:
+    """Nothing, if the files and modules that a configuration names are there.
+
+    Raises:
+      ConfigError: otherwise; a line each.
+    """
+    missing = [
+        f"{place}: there is no file {path}; paths are relative to the working directory, {Path.cwd()}."
+        for place, path in referenced_files(config).items()
+        if not Path(path).is_file()
+    ]
+    if missing:
+        raise ConfigError("\n".join(missing))
+
+
+def run_ranges(config: RangeConfig, out: Path, overwrite: bool = False, say: Say = print, verbose: int = 1) -> int:
+    """Audits ranges as configured and writes the results.
+
+    Args:
+      config: what to do.
+      out: the folder for results.
+      overwrite: whether to compute again, or over results of another configuration.
+      say: is told what happens.
+      verbose: 1 = a progress bar over shadow models.
+    Returns:
+      The exit code: 0 = done, 1 = a limit is exceeded, 2 = a limit cannot be judged.
+    Raises:
+      ConfigError, ValueError: if something does not fit; nothing is written then.
+    """
+    check_files(config)
+    folder = ResultFolder(out, _identity(config))
+    if not overwrite and folder.finished() is not None:
+        say(f"{out} holds the finished results of this configuration; nothing to do (--overwrite computes again).")
+        from privacy_callbacks.attacks.report_files import load_reports
+
+        return _told(judged(load_reports(out / "reports.json"), config.limits), say)
+    timer, about = Timer(), _described(config)
+    with_owners = any(each.kind == "same_owner" for each in config.named_ranges.values())
+    data = configured_data(config.data, config.run.seed, with_owners)
+    say(f"data: {_counted(data)}")
+    timer.lap("data")
+
+    audit_set = _audit_set(config, data, with_owners)
+    from .configured_attacks import configured_attacks, rows_of
+
+    attacks = configured_attacks(config, data, audit_set)
+    truths, refused = _truths(attacks, audit_set)
+    timer.lap("ranges")
+
+    target, about["target"] = _target(config, data, out, say)
+    timer.lap("target")
+
+    asked = [each for each in attacks if each.range not in refused]
+    found = _audited(config, target, audit_set, asked, truths, verbose)
+    reports = _in_order(attacks, found, refused)
+    timer.lap("audit")
+
+    about["data"] = {"sha256": data.digest, **data.counts, "audited_a_side": audit_set.num_members}
+    about |= {"failed_ranges": refused, "warnings": list(found.warnings), "seconds": timer.seconds}
+    with folder.filled(about) as place:
+        _write(place, config, attacks, reports, _table(found, attacks, rows_of(audit_set, data)), say)
+        timer.lap("results")
+    if config.run.log_dir is not None:
+        _log(config.run.log_dir, config.run.name, attacks, reports)
+    doubts = (*(f"range {name}: {reason}" for name, reason in refused.items()), *found.warnings)
+    for line in (*summary_lines(attacks, reports), *(f"! {doubt}" for doubt in doubts), f"results: {out}"):
+        say(line)
+    return _told(judged(reports, config.limits), say)
+
+
+def judged(reports: Sequence[LeakageReport], limits: Mapping[str, float]) -> Verdict:
+    """Does the lower end of any report's interval lie above a limit?
+
+    A report of which it cannot be said (it failed, its metric was refused, or its records tell nothing) does not pass in silence.
+    """
+    exceeded, unjudged = [], []
+    for name, limit in limits.items():
+        for report in reports:
+            estimate = report.estimates().get(name)
+            if estimate is None or estimate.low is None or report.void:
+                reason = report.void or report.refusals.get(name) or next(iter(report.warnings), "it has no interval")
+                unjudged.append(f"limit {name} <= {limit:g}: cannot be judged of {report.attack} ({reason})")
+            elif estimate.low > limit:
+                exceeded.append(
+                    f"limit {name} <= {limit:g}: exceeded by {report.attack}, {float(estimate):.3f} [{estimate.low:.3f}, "
+                    f"{estimate.high:.3f}]"
+                )
+    return Verdict(tuple(exceeded), tuple(unjudged))
+
+
+def summary_lines(attacks: Sequence[RangeAttacks], reports: Sequence[LeakageReport]) -> list[str]:
+    """A small table: one line an attack."""
+    from privacy_callbacks.attacks.low_fpr import low_fpr_name
+
+    of = _by_attack(attacks)
+    # The lowest rate that these records resolve.
+    resolved = (fpr for fpr in (0.01, 0.1) if any(report.tpr_at_fpr.get(fpr) is not None for report in reports))
+    fpr = next(resolved, 0.1)
+    rows = [("range", "attack", "AUC", f"TPR at {100 * fpr:g} % FPR", "holding", "not")]
+    for report in reports:
+        sides = f"{report.num_members:,}", f"{report.num_nonmembers:,}"
+        cells = _cell(report, "auc"), _cell(report, low_fpr_name(fpr))
+        rows.append((of[report.attack].range, report.attack, *cells, *sides))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _cell(report: LeakageReport, name: str) -> str:
+    estimate = report.estimates().get(name)
+    if estimate is None:
+        return "failed" if report.failed else "refused"
+    return f"{float(estimate):.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def _told(verdict: Verdict, say: Say) -> int:
+    for sentence in (*verdict.exceeded, *verdict.unjudged):
+        say(sentence)
+    return verdict.code
+
+
+def _identity(config: RangeConfig) -> dict[str, Any]:
+    """What decides the results: all of the configuration but where they go and how they are judged, and the files it names."""
+    sources = dict(referenced_files(config))
+    for place, name in referenced_functions(config).items():
+        function_named(name, place)
+        origin = importlib.util.find_spec(name.partition(":")[0])
+        if origin is not None and origin.origin is not None:
+            sources[place] = origin.origin
+    described = config.model_dump(mode="json", exclude={"run": {"out"}, "limits": True})
+    return {**described, "contents": {place: digest_of_file(Path(path)) for place, path in sources.items()}}
+
+
+def _audit_set(config: RangeConfig, data: ConfiguredData, with_owners: bool) -> AuditSet:
+    from privacy_callbacks.attacks.audit_set import AuditSet
+
+    names = data.owners if with_owners and data.owners is not None else data.ids
+    return AuditSet(
+        data.part("members"),
+        data.part("nonmembers"),
+        data.part("population") if len(data.rows["population"]) else None,
+        config.audit_size,
+        (names[data.rows["members"]], names[data.rows["nonmembers"]]),
+        config.run.seed,
+    )
+
+
+def _truths(attacks: Sequence[RangeAttacks], audit_set: AuditSet) -> tuple[dict[Any, Any], dict[str, str]]:
+    """The truth of each range, and why a range has none to tell apart; now, as it takes no model.
+
+    Raises:
+      ConfigError: if no range has.
+    """
+    from privacy_callbacks.attacks.record_arrays import as_arrays
+    from privacy_callbacks.attacks.true_membership import truth_of
+
+    x, y = as_arrays((audit_set.x, audit_set.y))
+    truths: dict[Any, Any] = {}
+    refused: dict[str, str] = {}
+    for each in attacks:
+        try:
+            relation = each.around.at(x, y, audit_set.ids).relation
+            truths[relation] = truth_of(relation, audit_set)
+        except ValueError as reason:
+            refused[each.range] = str(reason)
+    if len(refused) == len(attacks):
+        raise ConfigError("\n".join(f"range {name}: {reason}" for name, reason in refused.items()))
+    return truths, refused
+
+
+def _target(config: RangeConfig, data: ConfiguredData, out: Path, say: Say) -> tuple[Any, dict[str, Any]]:
+    """The target, and what run.json says of it."""
+    from .configured_target import accuracies, configured_target
+
+    target, path = configured_target(config.model, data, config.run.seed, out / "models", say)
+    accuracy = accuracies(target, data)
+    if accuracy:
+        say("target: accuracy " + ", ".join(f"{value:.3f} on {side}" for side, value in accuracy.items()))
+    return target, {"file": path, "accuracy": accuracy}
+
+
+def _audited(
+    config: RangeConfig,
+    target: Any,
+    audit_set: AuditSet,
+    asked: Sequence[RangeAttacks],
+    truths: Mapping[Any, Any],
+    verbose: int,
+) -> RangeAudit:
+    from privacy_callbacks.attacks.audit_warning import AuditWarning
+    from privacy_callbacks.attacks.shadow_models import ShadowModels
+
+    from .range_audit import audit_ranges
+
+    shadows, train = config.shadow_models, config.model.train
+    plan = None
+    if shadows.num_models:
+        plan = ShadowModels(
+            shadows.num_models,
+            epochs=shadows.epochs or (train.epochs if train else None),
+            batch_size=shadows.batch_size or (train.batch_size if train else None),
+            engine=shadows.engine,
+            checkpoint_dir=shadows.checkpoint_dir,
+            seed=config.run.seed,
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AuditWarning)  # told at the end, and kept in run.json
+        return audit_ranges(
+            target,
+            audit_set,
+            attacks=[attack for each in asked for attack in (each.around, each.beside)],
+            seed=config.run.seed,
+            shadow_models=plan,
+            truths=truths,
+            verbose=verbose,
+        )
+
+
+def _in_order(attacks: Sequence[RangeAttacks], found: RangeAudit, refused: Mapping[str, str]) -> list[LeakageReport]:
+    """Range attack and point attack of each range; marked as failed where there was nothing to tell apart."""
+    from privacy_callbacks.attacks.report import failed_report
+
+    known = {report.attack: report for report in found.reports if report.slice == "entire"}
+    named = [(each.range, name) for each in attacks for name in (each.around.name, each.beside.name)]
+    return [known[name] if name in known else failed_report(name, refused[within]) for within, name in named]
+
+
+def _write(
+    place: Path,
+    config: RangeConfig,
+    attacks: Sequence[RangeAttacks],
+    reports: Sequence[LeakageReport],
+    ranges: pd.DataFrame,
+    say: Say,
+) -> None:
+    from privacy_callbacks.attacks.report_files import save_reports
+    from privacy_callbacks.attacks.report_rows import report_table
+
+    save_reports(reports, place / "reports.json")
+    (place / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    ranges.to_csv(place / "ranges.csv", index=False)
+    summary = report_table(reports).drop(columns=["step", "slice"])
+    of = [_by_attack(attacks)[report.attack] for report in reports]
+    summary.insert(1, "range", [each.range for each in of])
+    summary.insert(2, "size", [None if each.size is None else each.size[1] for each in of])
+    summary.to_csv(place / "summary.csv", index=False)
+    if importlib.util.find_spec("matplotlib") is None:
+        say("no range.png: matplotlib is not installed; run `pip install 'privacy-callbacks[plots]'`.")
+        return
+    from .range_picture import range_picture
+
+    range_picture(place / "range.png", attacks, reports)
+
+
+def _table(found: RangeAudit, attacks: Sequence[RangeAttacks], rows: NDArray[np.int64]) -> pd.DataFrame:
+    """The table of ranges, with the range's name and the record's row in the data."""
+    of, table = _by_attack(attacks), found.ranges.copy()
+    table.insert(1, "range", [of[name].range for name in table["attack"]])
+    table.insert(3, "row", np.tile(rows, len(table) // len(rows)))
+    return table
+
+
+def _by_attack(attacks: Sequence[RangeAttacks]) -> dict[str, RangeAttacks]:
+    return {name: each for each in attacks for name in (each.around.name, each.beside.name)}
+
+
+def _log(log_dir: str, name: str, attacks: Sequence[RangeAttacks], reports: Sequence[LeakageReport]) -> None:
+    """Into TensorBoard: attacks by the ranges' size, or if they have none to compare, each by itself."""
+    from .range_picture import curve_of
+    from .tensorboard_log import TensorBoardLog
+
+    curve = curve_of(attacks, reports)
+    if curve is not None:
+        curve.log(log_dir, name)
+        return
+    log = TensorBoardLog(log_dir, name, "always 0")
+    try:
+        for report in reports:
+            log.scalars(report, 0)
+            log.text(report, "report", 0)
+    finally:
+        log.close()
+
+
+def _counted(data: ConfiguredData) -> str:
+    counts = (f"{count:,} {name.replace('_', ' ')}" for name, count in data.counts.items() if count)
+    return f"{len(data.x):,} records; {', '.join(counts)}"
+
+
+def _described(config: RangeConfig) -> dict[str, Any]:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    about = {"command": "range", "name": config.run.name, "seed": config.run.seed, "started": started}
+    return {**about, "versions": _versions()}
+
+
+def _versions() -> dict[str, str]:
+    names = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-learn", "pandas")
+    found = {"privacy_callbacks": __version__, "python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
