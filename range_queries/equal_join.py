@@ -1,0 +1,36 @@
+"""Which entries of two arrays are equal: the join that ground truths share, in parts of bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_PAIRS_AT_ONCE = 1 << 18
+
+
+def equal_entries(
+    ours: NDArray[Any], theirs: NDArray[Any], at_once: int = _PAIRS_AT_ONCE
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Indices (i, j) with ours[i] == theirs[j], each pair once; nothing is yielded where there are none.
+
+    Args:
+      ours: [k], in ascending order.
+      theirs: [t], in any order.
+      at_once: at most so many pairs a part.
+    """
+    if len(ours) == 1:
+        hits = np.flatnonzero(theirs == ours[0])
+        low, counts = np.zeros(len(hits), np.int64), np.ones(len(hits), np.int64)
+    else:
+        low = np.searchsorted(ours, theirs, "left")
+        counts = np.searchsorted(ours, theirs, "right") - low
+        hits = np.flatnonzero(counts)
+        low, counts = low[hits], counts[hits]
+    ends = np.cumsum(counts)
+    for start in range(0, int(ends[-1]) if len(ends) else 0, at_once):
+        place = np.arange(start, min(start + at_once, int(ends[-1])))
+        which = np.searchsorted(ends, place, "right")
+        yield low[which] + (place - (ends - counts)[which]), hits[which].astype(np.int64)
