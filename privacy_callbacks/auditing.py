@@ -192,9 +192,9 @@ class Auditor:
 
     @property
     def relations(self) -> Mapping[Queries, Relation]:
-        """Which records lie within queries that are more than the audited record."""
+        """Which records lie within those queries to shadow models that are more than the audited record."""
         wishes = [needs(attack) for attack in self.attacks.values()]
-        return {wish.queries: wish.relation for wish in wishes if wish.relation is not None}
+        return {wish.queries: wish.relation for wish in wishes if wish.shadows and wish.relation is not None}
 
     def run(
         self,

@@ -29,8 +29,25 @@ def equal_entries(
         counts = np.searchsorted(ours, theirs, "right") - low
         hits = np.flatnonzero(counts)
         low, counts = low[hits], counts[hits]
+    for which, rows in spans(low, counts, at_once):
+        yield rows, hits[which].astype(np.int64)
+
+
+def spans(
+    starts: NDArray[np.int64], counts: NDArray[np.int64], at_once: int = _PAIRS_AT_ONCE
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """What spans hold, one after the other: the number of the span, and an index within it.
+
+    Args:
+      starts, counts: [s], span i holds starts[i] … starts[i] + counts[i] − 1.
+      at_once: at most so many entries a part.
+    """
     ends = np.cumsum(counts)
-    for start in range(0, int(ends[-1]) if len(ends) else 0, at_once):
-        place = np.arange(start, min(start + at_once, int(ends[-1])))
-        which = np.searchsorted(ends, place, "right")
-        yield low[which] + (place - (ends - counts)[which]), hits[which].astype(np.int64)
+    begins = ends - counts
+    total = int(ends[-1]) if len(ends) else 0
+    for start in range(0, total, at_once):
+        stop = min(start + at_once, total)
+        first, last = np.searchsorted(ends, [start, stop - 1], "right")
+        some = np.arange(first, last + 1)
+        which = np.repeat(some, np.minimum(ends[some], stop) - np.maximum(begins[some], start))
+        yield which, np.arange(start, stop) + (starts - begins)[which]

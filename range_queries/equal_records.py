@@ -14,6 +14,7 @@ from privacy_callbacks.attacks.record_arrays import is_ragged
 from privacy_callbacks.attacks.seeded_stream import seeded_stream
 
 from .base_range import Pairs
+from .equal_join import spans
 
 BAND = 10.0  # times the tolerance: what lies between is uncertain
 _BLOCK_BYTES = 2**25
@@ -138,22 +139,11 @@ class KeyIndex:
         places = group[rows] * self._span + (first[rows] - self._low)
         start = np.searchsorted(self._places, places - window, "left")
         stop = np.searchsorted(self._places, places + window, "right")
-        rows, start, counts = _nonempty(rows, start, stop - start)
-        ends = np.cumsum(counts)
-        begin = 0
-        while begin < len(rows):
-            done = ends[begin - 1] if begin else 0
-            end = max(begin + 1, int(np.searchsorted(ends, done + _PAIRS, "right")))
-            yield self._filtered(wanted, rows[begin:end], start[begin:end], counts[begin:end], window)
-            begin = end
-
-    def _filtered(self, wanted: Keys, rows: Any, start: Any, counts: Any, window: float) -> tuple[Any, Any]:
-        ours = np.repeat(rows, counts)
-        offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        theirs = self._rows[np.repeat(start, counts) + offsets]
-        near = (np.abs(wanted.sums[ours] - self._keys.sums[theirs]) <= window).all(axis=1)
-        near &= wanted.hashes[ours] == self._keys.hashes[theirs]
-        return ours[near], theirs[near]
+        for which, found in spans(start, stop - start, _PAIRS):
+            ours, theirs = rows[which], self._rows[found]
+            near = (np.abs(wanted.sums[ours] - self._keys.sums[theirs]) <= window).all(axis=1)
+            near &= wanted.hashes[ours] == self._keys.hashes[theirs]
+            yield ours[near], theirs[near]
 
 
 def compared(left: Leaves, right: Leaves, tolerances: Sequence[float]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -177,11 +167,6 @@ def blocks(leaves: Leaves, count: int, least_bytes: int = 1) -> Iterator[slice]:
     rows = max(1, _BLOCK_BYTES // max(size, 1))
     for start in range(0, count, rows):
         yield slice(start, min(start + rows, count))
-
-
-def _nonempty(rows: Any, start: Any, counts: Any) -> tuple[Any, Any, Any]:
-    some = counts > 0
-    return rows[some], start[some], counts[some]
 
 
 def _weights(width: int) -> NDArray[np.float64]:

@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from privacy_callbacks.attacks.seeded_stream import seeded_stream
+
 from .tables import check_table, column, keys_of, num_rows
+
+
+@dataclass(frozen=True)
+class MissingAtRandom:
+    """A mask for `MissingFeatures`: so many columns of each query are missing, others for each, drawn by the seed.
+
+    Args:
+      count: of missing columns, at least 1; fewer than there are.
+      seed: decides which.
+    Raises:
+      ValueError: on numbers out of range; where it is used, if queries are no table of more columns.
+    """
+
+    count: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("count", self.count, 1), ("seed", self.seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+                raise ValueError(f"{name} is {value!r}; give a whole number of at least {least}.")
+
+    def __call__(self, x: Any) -> NDArray[np.bool_]:
+        """bool[n, d], True = missing."""
+        shape = np.shape(x) if not isinstance(x, Mapping) else ()
+        if len(shape) != 2 or shape[1] <= self.count:
+            raise ValueError(
+                f"queries have shape {shape or 'of a dict'}; {self.count} missing columns need a table [n, d] of more than that."
+            )
+        columns = seeded_stream("missing features", self.seed).random(shape).argsort(axis=1)[:, : self.count]
+        mask = np.zeros(shape, bool)
+        np.put_along_axis(mask, columns, True, axis=1)
+        return mask
 
 
 def read_mask(given: Any) -> tuple[Any, list[Any], NDArray[np.bool_]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,10 @@ from .tables import check_alike, column, num_rows, type_of, types_of
 __all__ = ["Categorical", "MissingFeatures", "Numeric"]
 
 _LARGEST_STEP = 1 << 31
+_BIND = (
+    "{} needs to know all queries, here there is a batch of them; bind the range with arrays first: "
+    "range.at(RangeRecords(x))."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,8 @@ class MissingFeatures(Range):
 
     Args:
       mask: True = missing; bool[d] for all records or bool[n, d], a row for each. For a dict of columns: names, or a dict of
-        masks, True or bool[n].
+        masks, True or bool[n]. Or a function of the queries that gives one of these, e.g. `MissingAtRandom(10)`: it need not be
+        known beforehand which records an audit draws.
       values: what missing columns may hold: values for all of them ([0, 1]), or a list (dict) with those of each column.
       columns: or a schema: a list (dict) with a `Categorical`, a `Numeric` or a list of values for each column, None for one
         that never misses.
@@ -71,6 +76,11 @@ class MissingFeatures(Range):
     _bound: _Bound | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if callable(self.mask):
+            labels = None if self.labels is None else _read_labels(self.labels)
+            object.__setattr__(self, "label_values", labels)
+            object.__setattr__(self, "asks_labels", labels is None)
+            return
         mask, keys, missing = read_mask(self.mask)
         width = None if isinstance(mask, Mapping) else mask.shape[-1]
         schema = schema_from(self.values, self.columns, width)
@@ -90,6 +100,9 @@ class MissingFeatures(Range):
 
     def check(self, x: Any) -> None:
         """Nothing, if mask, values and reference fit these queries, of which nothing observed is NaN."""
+        if callable(self.mask):
+            self._masked(x).check(x)
+            return
         self._check_queries(x)
         if self.reference is not None:
             check_like_queries(self.reference, x, self._missing.keys)
@@ -102,6 +115,8 @@ class MissingFeatures(Range):
 
     def at(self, centres: RangeRecords) -> MissingFeatures:
         """The range with what its imputer finds for these queries."""
+        if callable(self.mask):
+            return self._masked(centres.x).at(centres)
         self.check(centres.x)
         donors = None
         if isinstance(self.imputer, RecordImputer):
@@ -113,13 +128,12 @@ class MissingFeatures(Range):
 
     def draw(self, x: Any, q: int, index: Any, seed: int, first: Any = 0) -> Any:
         """One point of each range; see `Range.draw`."""
+        if callable(self.mask):
+            raise ValueError(_BIND.format("a mask that is a function"))
         per_record = len(self._missing.slots) > 1
         if self._bound is None and (per_record or isinstance(self.imputer, RecordImputer)):
             what = "a mask a record" if per_record else f"imputer {type(self.imputer).__name__}"
-            raise ValueError(
-                f"{what} needs to know all queries, here there is a batch of them; bind the range with arrays first: "
-                "range.at(RangeRecords(x))."
-            )
+            raise ValueError(_BIND.format(what))
         check_columns(x, self.mask, self._schema.named)
         place = PointPlace(q, index, seed, first, tf.shape(tf.nest.flatten(x)[0])[0])
         groups = self._missing.by_type(x)
@@ -140,12 +154,17 @@ class MissingFeatures(Range):
         Floats of two types are compared in the less precise one; a training record with NaN in an observed column agrees with
         no query.
         """
+        if callable(self.mask):
+            yield from self._masked(x).pairs(x, training)
+            return
         self._check_queries(x)
         check_alike(x, training, "training records")
         yield from agreeing_pairs(x, observed_in(x, self.mask), training)
 
     def sizes(self, x: Any, q: int) -> NDArray[np.int64] | None:
         """See `Range.sizes`; with "knn", a record's range is what its neighbours hold, if these are no more than q."""
+        if callable(self.mask):
+            return self._masked(x).sizes(x, q)
         counted, guesses = self._missing.space <= q, self._asked_in_turn(q)
         if not counted.any() and not guesses:
             return None
@@ -166,6 +185,11 @@ class MissingFeatures(Range):
         """Equal for ranges that are equal in content, in whichever form values were given."""
         told = {name: value for name, value in vars(self).items() if name not in ("values", "columns")}
         return content_digest(type(self).__qualname__, told)
+
+    def _masked(self, x: Any) -> MissingFeatures:
+        """The range with the mask that the function gives for these queries."""
+        assert callable(self.mask)
+        return replace(self, mask=self.mask(x))
 
     def _asked_in_turn(self, q: int) -> int:
         """How many points ask each guess of the imputer with each label, one after the other; 0 if q are fewer."""

@@ -118,7 +118,8 @@ class RangeScorer:
         self.notes: tuple[str, ...] = ()
         if plan is not None and any(needs(attack).shadows for attack in self._attacks.values()):
             dealt = replace(pool_from_records(*pool[:2]), audited=np.full(len(records), -1))
-            relations = {attack.queries: attack.relation for attack in self._attacks.values()}
+            asking = [attack for attack in self._attacks.values() if needs(attack).shadows]
+            relations = {attack.queries: attack.relation for attack in asking}
             self._shadows, sentences = train_alone(
                 plan, model, self._asked, dealt, self._requests(), loss, batch_size, output, verbose, relations
             )

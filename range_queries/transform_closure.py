@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from .base_range import Pairs
 from .equal_records import KeyIndex, Keys, Leaves, alike, blocks, compared, flat, keys_of
-
-Transformation = Callable[[Any], Any]
+from .transformed_batch import Transformation, TransformGraphs, acted_on
 
 _QUERY_ROWS, _TRAINING_ROWS = 4096, 8192
 
@@ -24,28 +23,30 @@ class TransformClosure:
 
     Args:
       transformations: these, hashable.
-      apply: (transformation, batch) -> batch, of TensorFlow operations.
+      graphs: what they make of a batch.
+      tolerance: see `Transformations`.
       centres: queries whose keys are kept (32 bytes a query and transformation) once they have been asked about; None = none.
     """
 
     def __init__(
         self,
         transformations: Sequence[Transformation],
-        apply: Callable[[Transformation, Any], Any],
+        graphs: TransformGraphs,
+        tolerance: float | None,
         centres: Any = None,
     ) -> None:
-        self._transformations, self._apply, self._centres = transformations, apply, centres
-        self._known: list[list[Keys]] = []
-        self._graphs: dict[Transformation, Any] = {}
+        self._transformations, self._graphs = transformations, graphs
+        self._tolerance, self._centres = tolerance, centres
+        self._known: list[Keys] | None = None
 
-    def pairs(self, x: Any, training: Any, tolerances: Sequence[float]) -> Iterator[Pairs]:
+    def pairs(self, x: Any, training: Any) -> Iterator[Pairs]:
         """Each pair once in a part, certain if one way to it is.
 
         Args:
           x, training: nests of arrays [n, ...] and [t, ...].
-          tolerances: one a leaf; see `compared`.
         """
         queries, records = flat(x), alike(training, x)
+        tolerances = self._tolerances(queries)
         plain = keys_of(queries, tolerances)
         varied = self._keys_of_queries(x, queries, tolerances)
         for start in range(0, len(records[0]), _TRAINING_ROWS):
@@ -64,12 +65,19 @@ class TransformClosure:
                         found += _confirmed(rows, hits, [leaf[rows] for leaf in queries], made, tolerances)
                 yield _once(found, start)
 
+    def _tolerances(self, queries: Leaves) -> list[float]:
+        """One a leaf; see `compared`."""
+        acted = acted_on(queries)
+        if self._tolerance is not None:
+            return [self._tolerance if place in acted else 0.0 for place in range(len(queries))]
+        return [_rounding(leaf, self._graphs.domain) if place in acted else 0.0 for place, leaf in enumerate(queries)]
+
     def _keys_of_queries(self, x: Any, queries: Leaves, tolerances: Sequence[float]) -> list[Keys]:
         if x is not self._centres:
             return list(self._keys(x, queries, tolerances))
-        if not self._known:
-            self._known.append(list(self._keys(x, queries, tolerances)))
-        return self._known[0]
+        if self._known is None:
+            self._known = list(self._keys(x, queries, tolerances))
+        return self._known
 
     def _keys(self, x: Any, leaves: Leaves, tolerances: Sequence[float]) -> Iterator[Keys]:
         """For each transformation, of what it makes of records in these leaves."""
@@ -87,12 +95,16 @@ class TransformClosure:
         return [leaf[places] for leaf in self._run(one, x, [leaf[each] for leaf in leaves])]
 
     def _run(self, one: Transformation, x: Any, leaves: Leaves) -> Leaves:
-        """A transformation of arrays, in a graph: layers take records one by one."""
-        if one not in self._graphs:
-            apply = self._apply
-            self._graphs[one] = tf.function(lambda nest: apply(one, nest), autograph=False, reduce_retracing=True)
-        nest = tf.nest.pack_sequence_as(x, [tf.convert_to_tensor(leaf) for leaf in leaves])
-        return flat(tf.nest.map_structure(lambda leaf: leaf.numpy(), self._graphs[one](nest)))
+        made = self._graphs(one, tf.nest.pack_sequence_as(x, leaves))
+        return flat(tf.nest.map_structure(lambda leaf: leaf.numpy(), made))
+
+
+def _rounding(leaf: np.ndarray, domain: tuple[float, float] | None) -> float:
+    """Up to which difference values may come from arithmetic that rounds otherwise."""
+    if leaf.dtype.kind != "f" or not leaf.size:
+        return 0.0
+    low, high = domain or (np.nanmin(leaf), np.nanmax(leaf))
+    return max(1e-6, 2 * float(np.finfo(leaf.dtype).eps)) * (float(high) - float(low))
 
 
 def _candidates(index: KeyIndex, keys: Keys, part: slice, queries: Leaves) -> Iterator[tuple[Any, Any]]:

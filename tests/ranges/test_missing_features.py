@@ -8,6 +8,7 @@ import tensorflow as tf
 from ranges.partial_records import MASKS, RANGES, REFERENCE, TABLE, masks_of
 
 from privacy_callbacks.range_queries.base_range import RangeRecords
+from privacy_callbacks.range_queries.feature_mask import MissingAtRandom
 from privacy_callbacks.range_queries.imputers import Nearest
 from privacy_callbacks.range_queries.missing_features import Categorical, MissingFeatures
 
@@ -181,3 +182,34 @@ def test_arguments_stay_as_they_are():
     x = TABLE.copy()
     ranges.sample(x, 3)
     np.testing.assert_array_equal(x, TABLE)
+
+
+def test_a_mask_may_be_a_function_of_the_queries():
+    x = (np.random.default_rng(0).random((30, 12)) < 0.5).astype(np.float32)
+    masked = MissingFeatures(MissingAtRandom(3, seed=4), [0.0, 1.0])
+    mask = MissingAtRandom(3, seed=4)(x)
+    assert (mask.sum(axis=1) == 3).all()
+    assert len(np.unique(mask, axis=0)) > 20
+    plain = MissingFeatures(mask, [0.0, 1.0])
+    np.testing.assert_array_equal(masked.sample(x, 5, seed=1), plain.sample(x, 5, seed=1))
+    np.testing.assert_array_equal(masked.sizes(x, 8), plain.sizes(x, 8))
+    altered = np.where(mask, 1 - x, x)
+    assert masked.contains(x, altered).all()
+    assert not masked.contains(x, np.where(mask, x, 1 - x)).any()
+    assert masked.digest != MissingFeatures(MissingAtRandom(3, seed=5), [0.0, 1.0]).digest
+    with pytest.raises(ValueError, match="bind the range with arrays"):
+        tf.function(lambda x: masked.sample(x, 2))(tf.constant(x))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [((0,), "count is 0"), ((1.5,), "count is"), ((1, -1), "seed is -1")]
+)
+def test_missing_at_random_counts_columns(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MissingAtRandom(*arguments)
+
+
+@pytest.mark.parametrize("x", [np.zeros((3, 2)), np.zeros(3), {"a": np.zeros(3)}])
+def test_missing_at_random_needs_a_table_with_more_columns(x):
+    with pytest.raises(ValueError, match="need a table"):
+        MissingFeatures(MissingAtRandom(2), [0.0, 1.0]).sample(x, 2)
