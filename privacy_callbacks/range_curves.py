@@ -13,7 +13,7 @@ from privacy_callbacks.attacks.audit_warning import AuditWarning
 from privacy_callbacks.attacks.record_arrays import as_arrays
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.shadow_models import ShadowModels
-from privacy_callbacks.attacks.true_membership import truth_of
+from privacy_callbacks.attacks.true_membership import QueryTruth, Relation, truth_of
 from privacy_callbacks.range_queries.base_range import Range
 from privacy_callbacks.range_queries.ramia import RaMIA
 
@@ -78,8 +78,8 @@ class RangeCurve:
         guessing = guessing_at(metric)
         if guessing is not None:
             axes.axhline(guessing, color="0.4", linestyle="--", linewidth=1, label="guessing")
-        low, high = least_range(metric)
-        axes.set_ylim(min(low, axes.get_ylim()[0]), max(high, axes.get_ylim()[1]))
+        least, most = least_range(metric)
+        axes.set_ylim(min(least, axes.get_ylim()[0]), max(most, axes.get_ylim()[1]))
         axes.set_xlabel(self.label)
         axes.set_ylabel(metric_title(metric))
         axes.legend(frameon=False)
@@ -163,7 +163,9 @@ def range_curve(
     audit_set = audit_set_for(members, nonmembers, attacks, population, audit_size, seed)
     ids = None if audit_set.source_ids is None else audit_set.ids
     x, y = as_arrays((audit_set.x, audit_set.y))
-    asked, truths, refused = [], {}, {}
+    asked: list[Attack] = []
+    truths: dict[Relation, QueryTruth] = {}
+    refused: dict[str, str] = {}
     for one in attacks:
         both = one.at(x, y, ids), one.at_centres().at(x, y, ids)
         try:

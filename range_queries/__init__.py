@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .aggregation import largest, log_mean_exp, mean, top_k, trimmed_mean
     from .base_range import Range, RangeRecords
     from .custom import Custom
+    from .feature_mask import MissingAtRandom
     from .lp_ball import LpBall
     from .missing_features import Categorical, MissingFeatures, Numeric
     from .near import Near
@@ -29,6 +30,7 @@ _HOME = {
     "Custom": "custom",
     "ForgottenNeighbours": "unlearned_neighbourhood",
     "LpBall": "lp_ball",
+    "MissingAtRandom": "feature_mask",
     "MissingFeatures": "missing_features",
     "Near": "near",
     "NearestRecords": "nearest_record",
@@ -58,6 +60,7 @@ __all__ = [
     "Custom",
     "ForgottenNeighbours",
     "LpBall",
+    "MissingAtRandom",
     "MissingFeatures",
     "Near",
     "NearestRecords",

@@ -35,7 +35,7 @@ class MissingAtRandom:
 
     def __call__(self, x: Any) -> NDArray[np.bool_]:
         """bool[n, d], True = missing."""
-        shape = np.shape(x) if not isinstance(x, Mapping) else ()
+        shape: tuple[int, ...] = np.shape(x) if not isinstance(x, Mapping) else ()
         if len(shape) != 2 or shape[1] <= self.count:
             raise ValueError(
                 f"queries have shape {shape or 'of a dict'}; {self.count} missing columns need a table [n, d] of more than that."

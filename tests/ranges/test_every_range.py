@@ -11,6 +11,7 @@ import privacy_callbacks.range_queries as package
 from privacy_callbacks.range_queries import (
     Custom,
     LpBall,
+    MissingAtRandom,
     MissingFeatures,
     Near,
     Point,
@@ -54,6 +55,7 @@ RANGES = {
     "transformations of bytes": Row(Transformations(noise=5.0), BYTES),
     "missing, enumerated": Row(MissingFeatures(np.arange(20) < 2, [0.0, 1.0]), BITS),
     "missing, drawn": Row(MissingFeatures(RNG.random((COUNT, 20)) < 0.5, [0.0, 1.0]), BITS),
+    "missing at random": Row(MissingFeatures(MissingAtRandom(3), [0.0, 1.0]), BITS),
     "missing, nearest": Row(
         MissingFeatures(np.arange(20) < 9, [0.0, 1.0], imputer="knn", reference=1 - BITS[:9]), BITS
     ),
