@@ -25,6 +25,9 @@ from .shadow_models import ShadowModels
 from .shadow_pool import ShadowPool
 from .training_data import Augmentation, TrainingData
 
+# Records of which points are compared, beside the digest of what draws them.
+_POINTS_OF = 16
+
 
 def identity_of(
     plan: ShadowModels,
@@ -79,11 +82,24 @@ def question_digest(asked: AskedRecords, queries: Queries, final: bool, reading:
         found.update(record_hashes(as_arrays(nest)).tobytes())
     for query in queries:
         if isinstance(query, PointQueries):
-            found.update(query.digest.encode())
+            found.update(query.digest.encode() + _some_points(query, asked))
             continue
         for leaf in tf.nest.flatten(as_arrays(query(asked.x))):
             found.update(record_hashes((leaf,)).tobytes())
     return found.hexdigest()[:16]
+
+
+def _some_points(query: PointQueries, asked: AskedRecords) -> bytes:
+    """What is asked of the first records, whatever the digest says."""
+    if query.others is not None:
+        chosen = np.asarray(query.chosen, np.int64)
+        return (
+            record_hashes((*tf.nest.flatten(as_arrays(query.others.x)), *tf.nest.flatten(query.others.y))).tobytes()
+            + chosen.tobytes()
+        )
+    some = tf.nest.map_structure(lambda leaf: leaf[:_POINTS_OF], asked.x)
+    points = [as_arrays(query(some, tf.constant(index), tf.constant(0))) for index in range(query.width)]
+    return b"".join(record_hashes((leaf,)).tobytes() for point in points for leaf in tf.nest.flatten(point))
 
 
 def reading_digest(asking: SignalPass, loss: Any, output: Any) -> str:

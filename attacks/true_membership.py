@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .audit_set import AuditSet
+from .cross_fitting import FOLDS
 from .duplicates import record_hashes
 from .record_arrays import Records, joined
 from .record_source import RecordSource
@@ -17,6 +18,8 @@ from .sampling import untouched
 _RECORDS_AT_ONCE = 4_096
 # (query, pool record) pairs to keep for the shadow models: beyond it queries hold thousands of records each.
 _MOST_PAIRS = 50_000_000
+# So small a share of other truths moves no number that matters.
+_FEW = 0.01
 
 
 class Pairs(NamedTuple):
@@ -39,9 +42,11 @@ class Relation(Protocol):
     Attributes:
       centres: (x, y) arrays of the records around which queries are made, as an attacker holds them; None = an attacker holds
         no whole record.
+      shared: True if several of the queries are the same (those of one owner).
     """
 
     centres: Records | None
+    shared: bool
 
     def pairs(self, records: Records, ids: NDArray[Any] | None) -> Iterator[Pairs]:
         """Of these records, in parts of bounded memory."""
@@ -68,13 +73,35 @@ class QueryTruth(NamedTuple):
       is_member: bool[n], does the query hold a training record?
       known: bool[n], False where that cannot be said.
       exact: bool[n], is the record around which it is made a training record itself?
-      neighbours: bool[n], does the query of a non-member hold a training record?
+      otherwise: bool[n], True where that is another truth than the audited record's membership: a non-member whose range
+        holds a training record, a member whose range holds none.
+      shared: True if several of the records have ranges in common (an owner's, say).
     """
 
     is_member: NDArray[np.bool_]
     known: NDArray[np.bool_]
     exact: NDArray[np.bool_]
-    neighbours: NDArray[np.bool_]
+    otherwise: NDArray[np.bool_]
+    shared: bool = False
+
+    @property
+    def unjudged(self) -> str | None:
+        """Why no p-value can be told, or None: truth must be as likely for one record as for another without a leak."""
+        known = int(self.known.sum())
+        apart = int((self.otherwise & self.known).sum())
+        if apart > _FEW * known:
+            return (
+                f"{apart:,} of {known:,} ranges hold a training record though their record is none, or the other way round. "
+                "Which do depends on how many records lie near, and so do scores: part of every number may be that, without any "
+                "leak, also for attacks that compare with shadow models; no p-value is given. Make ranges smaller, or centres "
+                "nearer."
+            )
+        if self.shared:
+            return (
+                "several audited records have the same range (an owner's): they are one observation, and intervals are too "
+                "narrow; no p-value is given. Audit one record of each owner."
+            )
+        return None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -82,19 +109,16 @@ class QueryTruth(NamedTuple):
         inside, total = self.is_member & self.known, len(self.known)
         said = [
             f"truth by range: {int(inside.sum()):,} of {total:,} ranges hold a training record; "
-            f"{int((inside & self.exact).sum()):,} of the queries are training records themselves."
+            f"{int(self.exact.sum()):,} of the queries are training records themselves."
         ]
         if not self.known.all():
             said.append(
                 f"{int((~self.known).sum()):,} ranges are left out: whether they hold a training record cannot be said (it lies "
-                "at the edge, or has another label)."
+                "at the edge, or has another label), or the query is one and its range holds none."
             )
-        found = int((self.neighbours & self.known).sum())
+        found = int((self.otherwise & inside).sum())
         if found:
-            said.append(
-                f"the ranges of {found:,} non-members hold a training record. Such queries lie where records are dense, and "
-                "models find them easier anyway: compare with shadow models, or make ranges smaller."
-            )
+            said.append(f"the ranges of {found:,} non-members hold a training record.")
         return tuple(said)
 
 
@@ -106,10 +130,29 @@ def truth_of(relation: Relation, audit_set: AuditSet) -> QueryTruth:
     """
     ids = None if audit_set.source_ids is None else np.asarray(audit_set.source_ids[0])
     inside, known, exact = found_within(relation, audit_set.sources[0], ids, len(audit_set))
+    known = known & (inside | ~exact)  # a query that is a training record, in a range without one, is neither
     if not (inside & known).any() or (inside | ~known).all():
+        if not known.any():
+            raise ValueError(
+                "of no range can it be said whether it holds a training record; give another radius or a smaller margin."
+            )
         kind, remedy = ("every range of known truth holds", "smaller") if inside.any() else ("no range holds", "larger")
         raise ValueError(f"{kind} a training record, so that there is nothing to tell apart; give {remedy} ranges.")
-    return QueryTruth(inside, known, exact, inside & ~audit_set.is_member)
+    return QueryTruth(inside, known, exact, known & (inside != audit_set.is_member), relation.shared)
+
+
+def refuse_too_few(truth: QueryTruth) -> None:
+    """Nothing, if an attack that learns from half of the queries has four of each kind.
+
+    Raises:
+      ValueError: otherwise.
+    """
+    inside = int((truth.is_member & truth.known).sum())
+    sides = inside, int(truth.known.sum()) - inside
+    if min(sides) < 2 * FOLDS:
+        raise ValueError(
+            f"{sides[0]} ranges hold a training record and {sides[1]} do not: too few to learn from one half and judge the other."
+        )
 
 
 def found_within(relation: Relation, source: RecordSource, ids: NDArray[Any] | None, count: int) -> Found:
@@ -133,7 +176,9 @@ def found_within(relation: Relation, source: RecordSource, ids: NDArray[Any] | N
         if wanted is not None:
             exact |= np.isin(wanted, record_hashes(tuple(block[:2])))
         start += len(block)
-    return Found(inside, inside | ~unsure, exact & inside)
+    if ids is not None and len(ids) != start:
+        raise ValueError(f"{len(ids)} ids were given for {start} records; give one id a record.")
+    return Found(inside, inside | ~unsure, exact)
 
 
 def rows_within(relation: Relation, records: Records, ids: NDArray[Any] | None = None) -> tuple[Any, Any]:

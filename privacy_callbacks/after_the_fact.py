@@ -15,6 +15,7 @@ from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_mode
 from privacy_callbacks.attacks.shadow_pool import pool_of
 from privacy_callbacks.attacks.true_membership import QueryTruth, Relation
 
+from .attack_choice import refuse_few_shadow_models
 from .auditing import Audit, Auditor
 
 
@@ -93,6 +94,7 @@ def audited(
 ) -> tuple[Auditor, Audit, list[str]]:
     """What `audit` finds, with the scores; and sentences for the user. Arguments as there, and `truths` as for `Auditor`."""
     plan = as_shadow_models(shadow_models)
+    refuse_few_shadow_models([] if attacks is None else named_attacks(attacks).values(), plan)
     auditor = Auditor(
         model,
         audit_set,

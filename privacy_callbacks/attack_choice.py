@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from privacy_callbacks.attacks.attack import Attack, needs
@@ -12,6 +12,7 @@ from privacy_callbacks.attacks.lira import LiRA
 from privacy_callbacks.attacks.record_arrays import as_arrays
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.rmia import RMIA
+from privacy_callbacks.attacks.shadow_models import ShadowModels
 from privacy_callbacks.attacks.summed_head import SummedHead
 from privacy_callbacks.attacks.threshold import Threshold
 
@@ -67,6 +68,21 @@ def refuse_unfit(attacks: Mapping[str, Attack], head: Head | SummedHead, with_sh
             raise ValueError(
                 f"attack {name!r} reads the signal {unfit[0]!r}, which does not fit this model's head ({head.kind}); it has "
                 f"{signals_listed(head)}. Leave the attack out, or give one that reads another (Threshold('loss'), BASE('loss'))."
+            )
+
+
+def refuse_few_shadow_models(attacks: Iterable[Attack], plan: ShadowModels | None) -> None:
+    """Nothing, if each attack has as many shadow models as it says it needs at least (`least_shadow_models`).
+
+    Raises:
+      ValueError: otherwise.
+    """
+    for attack in attacks:
+        least = getattr(attack, "least_shadow_models", 0)
+        if plan is not None and plan.num_models < least:
+            raise ValueError(
+                f"attack {attack.name!r} needs at least {least} shadow models to tune on, {plan.num_models} are too few; give "
+                "more, or aggregate=trimmed_mean."
             )
 
 

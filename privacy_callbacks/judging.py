@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,14 +114,25 @@ def judged(
     known = ~np.isnan(values) if needs(attack).shadows else asked
     left_out = int(np.count_nonzero(asked & ~known))
     if left_out:
-        notes = (f"{left_out:,} of {len(values):,} records lack the shadow models this attack compares with.", *notes)
+        what = "records" if truth is None else "ranges"
+        notes = (f"{left_out:,} of {len(values):,} {what} lack the shadow models this attack compares with.", *notes)
     if given.fold is not None:
         notes = (_TWO_HALVES, *notes)
     described = {"notes": (*getattr(attack, "notes", ()), *notes), **described}
     scores = Scores(values[known], is_member[known], audit_set.ids[known])
     folds = None if given.fold is None else given.fold[known]
+    unjudged = None if truth is None else truth.unjudged
+    if unjudged is not None:
+        described["warnings"] = (*described.get("warnings", ()), unjudged)
     whole = LeakageReport.from_scores(scores.values, scores.is_member, name, seed, folds=folds, **described)
-    return [whole, *sliced_reports(values, is_member, slices, name, seed, folds=given.fold, **described)]
+    found = [whole, *sliced_reports(values, is_member, slices, name, seed, folds=given.fold, **described)]
+    return found if unjudged is None else [_without_p_value(report, unjudged) for report in found]
+
+
+def _without_p_value(report: LeakageReport, reason: str) -> LeakageReport:
+    if report.failed:
+        return report
+    return replace(report, p_value=None, holm_p_value=None, refusals={**report.refusals, "p_value": reason})
 
 
 def _by_kind(truth: QueryTruth) -> list[Slice]:

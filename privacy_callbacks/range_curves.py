@@ -13,7 +13,7 @@ from privacy_callbacks.attacks.audit_warning import AuditWarning
 from privacy_callbacks.attacks.record_arrays import as_arrays
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.shadow_models import ShadowModels
-from privacy_callbacks.attacks.true_membership import QueryTruth, Relation, truth_of
+from privacy_callbacks.attacks.true_membership import QueryTruth, Relation, refuse_too_few, truth_of
 from privacy_callbacks.range_queries.base_range import Range
 from privacy_callbacks.range_queries.ramia import RaMIA
 
@@ -170,6 +170,8 @@ def range_curve(
         both = one.at(x, y, ids), one.at_centres().at(x, y, ids)
         try:
             truths[both[0].relation] = truth_of(both[0].relation, audit_set)
+            if one.needs_examples:
+                refuse_too_few(truths[both[0].relation])
         except ValueError as reason:
             refused[one.name] = str(reason)
             continue

@@ -79,6 +79,13 @@ def check_files(config: RangeConfig) -> None:
     ]
     if missing:
         raise ConfigError("\n".join(missing))
+    if config.run.log_dir is not None:
+        from .tensorboard_log import check_writable
+
+        try:
+            check_writable(config.run.log_dir, "run.log_dir")
+        except ValueError as reason:
+            raise ConfigError(str(reason)) from None
 
 
 def run_ranges(config: RangeConfig, out: Path, overwrite: bool = False, say: Say = print, verbose: int = 1) -> int:
@@ -145,8 +152,13 @@ def judged(reports: Sequence[LeakageReport], limits: Mapping[str, float]) -> Ver
     for name, limit in limits.items():
         for report in reports:
             estimate = report.estimates().get(name)
-            if estimate is None or estimate.low is None or report.void:
-                reason = report.void or report.refusals.get(name) or next(iter(report.warnings), "it has no interval")
+            if estimate is None or estimate.low is None or report.void or "p_value" in report.refusals:
+                reason = (
+                    report.void
+                    or report.refusals.get(name)
+                    or report.refusals.get("p_value")
+                    or next(iter(report.warnings), "it has no interval")
+                )
                 unjudged.append(f"limit {name} <= {limit:g}: cannot be judged of {report.attack} ({reason})")
             elif estimate.low > limit:
                 exceeded.append(

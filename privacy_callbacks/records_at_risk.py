@@ -44,12 +44,13 @@ def records_table(
         table["label"] = labels.reshape(-1)
     for attack, found in scores.items():
         table[attack] = found
-    first = next(iter(scores.values()))
-    known = ~np.isnan(first)
+    name, first = next(iter(scores.items()))
+    truth = auditor.truth_of(name)
+    known = ~np.isnan(first) if truth is None else truth.known & ~np.isnan(first)
+    is_member = audit_set.is_member if truth is None else truth.is_member
     table["member_probability"] = np.nan
-    table.loc[known, "member_probability"] = membership_probabilities(
-        first[known], audit_set.is_member[known], seed=seed
-    )
+    if is_member[known].any() and not is_member[known].all():
+        table.loc[known, "member_probability"] = membership_probabilities(first[known], is_member[known], seed=seed)
     if losses:
         table["loss_iqr"] = loss_iqr(np.stack(losses))
     by_course = auditor.has_classes and len(losses) >= _AUDITS_FOR_A_COURSE

@@ -105,9 +105,9 @@ class Range(ABC):
         raise NotImplementedError
 
     def related(self, centres: RangeRecords, training: RangeRecords) -> Iterator[Pairs]:
-        """As `pairs`, with labels: a record within the range that carries another label is uncertain."""
+        """As `pairs`, with labels: a record within the range that is of another class is uncertain."""
         labels = centres.y, training.y
-        ask = self.asks_labels and all(len(tf.nest.flatten(side)) for side in labels)
+        ask = self.asks_labels and all(len(tf.nest.flatten(side)) for side in labels) and _names_classes(labels[0])
         for found in self.pairs(centres.x, training.x):
             certain = found.certain
             if ask and len(found.rows):
@@ -154,10 +154,10 @@ class Range(ABC):
     @property
     def digest(self) -> str:
         """Equal for ranges that are equal in content."""
-        return content_digest(type(self).__qualname__, vars(self))
+        return content_digest(type(self), vars(self))
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.digest == other.digest
+        return isinstance(other, Range) and self.digest == other.digest
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -171,6 +171,12 @@ def check_queries(q: int) -> None:
     """
     if isinstance(q, bool) or not isinstance(q, (int, np.integer)) or q < 1:
         raise ValueError(f"q is {q!r}; give how many points to draw from each range, at least 1.")
+
+
+def _names_classes(labels: Any) -> bool:
+    """False for targets of a regression and soft labels: those of two records hardly ever agree."""
+    leaves = [np.asarray(leaf) for leaf in tf.nest.flatten(labels)]
+    return all(leaf.dtype.kind != "f" or bool(np.all(leaf == np.round(leaf))) for leaf in leaves)
 
 
 def _equal_labels(left: Any, right: Any, pairs: Pairs) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from privacy_callbacks.attacks.model_call import ModelCall
 from privacy_callbacks.attacks.said import said
 
+_TRIED = 8
 _EMBEDDED_AT_ONCE = 1024
 
 
@@ -48,6 +49,23 @@ def embedded(embed: Callable[[Any], Any], x: Any) -> Any:
         raise ValueError(f"embed gives shape {found.shape} for {rows} records; let it give [n, ...].")
     wide = found if found.dtype in (tf.float32, tf.float64) else tf.cast(found, tf.float32)
     return tf.reshape(wide, [tf.shape(wide)[0], -1])
+
+
+def refuse_mixing(embed: Callable[[Any], Any], x: Any) -> None:
+    """Nothing, if an embedding gives a record the same again, and whatever stands beside it; tried on a few of these arrays.
+
+    Raises:
+      ValueError: otherwise.
+    """
+    few = tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf[:_TRIED]), x)
+    rest = tf.nest.map_structure(lambda leaf: leaf[1:], few)
+    once, again, fewer = (np.asarray(embedded(embed, part), np.float64) for part in (few, few, rest))
+    reach = 1e-4 * max(1e-30, float(np.abs(once).max(initial=0)))
+    if not np.allclose(once, again, rtol=1e-3, atol=reach) or not np.allclose(once[1:], fewer, rtol=1e-3, atol=reach):
+        raise ValueError(
+            "embed gives a record something else when it is asked again, or beside other records; distances would mean nothing. "
+            "Treat each record by itself, and draw nothing."
+        )
 
 
 def embedded_batches(embed: Callable[[Any], Any], x: Any) -> Iterator[NDArray[Any]]:

@@ -19,6 +19,7 @@ from .points_and_ranges import reduced
 # Shares of the points, lowest first; the last stands for the largest score alone. The first of equals is taken.
 KEEPS = ((0.0, 1.0), (0.25, 1.0), (0.5, 1.0), (0.75, 1.0), (0.25, 0.75), (0.0, 0.5), (0.0, 0.75), (1.0, 1.0))
 _SURROGATES = 4
+LEAST_MODELS = 4
 
 
 def tuned_keep(
@@ -36,7 +37,7 @@ def tuned_keep(
       ValueError: with fewer than four shadow models, or if none has ranges on both sides.
     """
     shadows = context.shadow_models()
-    if shadows.num_models < 4:
+    if shadows.num_models < LEAST_MODELS:
         raise ValueError(
             f"{shadows.num_models} shadow models are too few to tune on, at least 4 are needed: one plays the target, its "
             "complement is dropped, two remain."

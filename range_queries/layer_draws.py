@@ -43,7 +43,7 @@ class LayerDraw:
         return tf.map_fn(self._of_one, x, fn_output_signature=made)
 
     def _of_one(self, record: Any) -> Any:
-        batch = tf.nest.map_structure(lambda leaf: leaf[tf.newaxis], record)
+        batch = tf.nest.map_structure(lambda leaf: _as_float(leaf)[tf.newaxis], record)
         # A matrix alone would be a row of pixels to a layer for images.
         no_channels = not tf.nest.is_nested(record) and record.shape.rank == 2 and _is_for_images(self.layer)
         batch = batch[..., tf.newaxis] if no_channels else batch
@@ -62,6 +62,11 @@ class LayerDraw:
             2**32, size=(len(states), 2), dtype=np.uint32
         )
         return [(state, tf.constant(pair, state.dtype)) for state, pair in zip(states, words, strict=True)]
+
+
+def _as_float(leaf: Any) -> Any:
+    """Whole numbers of images as floats, which all layers take."""
+    return tf.cast(leaf, tf.float32) if leaf.dtype.is_integer and leaf.shape.rank in (2, 3) else leaf
 
 
 def seed_states(layer: Any) -> list[Any]:

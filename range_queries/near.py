@@ -14,7 +14,7 @@ from .ball_draws import directions, shares
 from .base_range import Pairs, Range, RangeRecords
 from .content_digest import content_digest
 from .domain_limits import checked_domain
-from .embedded_records import check_embedding, embedded, embedded_batches
+from .embedded_records import check_embedding, embedded, embedded_batches, refuse_mixing
 from .nearest_record import pairs_within
 from .norm_and_radius import NORM_NAMES, checked_margin, checked_norm, checked_positive
 from .numeric_leaves import NumericLeaves
@@ -101,6 +101,7 @@ class Near(Range):
             self._acted(x).check()
         if self.embed is not None:
             list(embedded_batches(self.embed, tf.nest.map_structure(lambda leaf: leaf[:2], x)))
+            refuse_mixing(self.embed, x)
 
     def at(self, centres: RangeRecords) -> Near:
         """The range with a scale and the embeddings of these queries, whose arrays must not change from then on.

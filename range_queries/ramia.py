@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from privacy_callbacks.attacks.attack import (
@@ -31,9 +32,10 @@ from privacy_callbacks.attacks.attack import (
 
 from .aggregation import trimmed_mean
 from .base_range import Range, RangeRecords, check_queries
-from .keep_tuning import tuned_keep
+from .keep_tuning import LEAST_MODELS, tuned_keep
 from .points_and_ranges import Aggregate, PointsOfRanges, flat_shadows, reduced
 from .range_points import RangePoints, RangeRelation, moved_centres
+from .tried_points import notes_on_points, refuse_nonfinite
 
 TUNED = "tuned"
 
@@ -99,8 +101,8 @@ class RaMIA:
                 f"aggregate='tuned' learns from shadow models, and attack {self.attack.name!r} has none; give a function, e.g. "
                 "trimmed_mean."
             )
-        if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
-            raise ValueError(f"seed is {self.seed!r}; give a whole number, at least 0.")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed!r}; give a whole number, at least 0 (and below 2^63).")
         object.__setattr__(self, "queries", int(self.queries))
 
     @property
@@ -112,6 +114,11 @@ class RaMIA:
     def needs_shadows(self) -> bool:
         """As the attack within."""
         return needs(self.attack).shadows
+
+    @property
+    def least_shadow_models(self) -> int:
+        """How many the tuning needs; 0 without."""
+        return LEAST_MODELS if self.aggregate == TUNED else 0
 
     @property
     def needs_population(self) -> bool:
@@ -158,8 +165,16 @@ class RaMIA:
             centres = moved_centres(centres, self.centre.at(centres), seed)
         bound, moved = self.range.at(centres), self.centre is not None
         alone = self.alone and bound.holds_centre
+        known = 0 if ids is None else len(ids)
+        if ids is not None and known != len(tf.nest.flatten(x)[0]):
+            raise ValueError(f"{known} ids were given for {len(tf.nest.flatten(x)[0])} records; give one id a record.")
+        notes: tuple[str, ...] = ()
+        if bound.others is not None:
+            refuse_nonfinite(bound.others.x, "records that points are taken from")
+        elif not alone:
+            notes = notes_on_points(bound, centres, self.queries, self.seed)
         points = RangePoints(bound, centres, self.queries, self.seed, moved, self.population_queries, alone)
-        return PlacedRaMIA(self, points, RangeRelation(bound, centres))
+        return PlacedRaMIA(self, points, RangeRelation(bound, centres), notes)
 
     def fit(self, context: AttackContext) -> FittedRaMIA:
         """Fits the attack within to points instead of records, and tunes the reduction if that was asked for."""
@@ -194,11 +209,13 @@ class PlacedRaMIA:
       attack: the description.
       points: what is asked.
       relation: which records lie within the ranges.
+      doubts: sentences on the points.
     """
 
     attack: RaMIA
     points: RangePoints
     relation: RangeRelation
+    doubts: tuple[str, ...] = ()
 
     name = property(lambda self: self.attack.name)
     signals = property(lambda self: self.attack.signals)
@@ -219,9 +236,9 @@ class PlacedRaMIA:
         most = points.width // max(1, len(self.population_queries))
         fewer = points.counts is not None and int(points.counts.min()) < points.width
         what = f"{'up to ' if fewer else ''}{most} point{'s' if most > 1 else ''} a range"
-        if described.alone:
+        if described.alone and self.relation.centres is not None:
             what = "asked about the centres alone, on the truth of their ranges"
-        return (f"ranges: {described.range.kind}; {what}; scored by {described.attack.name!r}.",)
+        return (f"ranges: {described.range.kind}; {what}; scored by {described.attack.name!r}.", *self.doubts)
 
     def with_features_of(self, fitting: tuple[str, ...]) -> PlacedRaMIA:
         """See `RaMIA.with_features_of`."""

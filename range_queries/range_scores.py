@@ -47,6 +47,8 @@ class RangeScores:
           records: (x, y) in any form that `AuditSet` takes; read once.
           ids: [t], their owners, or None.
         """
+        if name not in self.attacks:
+            raise ValueError(f"there is no attack {name!r}; give one of {', '.join(map(repr, self.attacks))}.")
         owners = None if ids is None else np.asarray(ids)
         return found_within(
             self.attacks[name].relation, open_source(records, "records"), owners, len(self.scores[name])
@@ -64,6 +66,7 @@ class RangeScorer:
       shadow_models: `ShadowModels(16, epochs=..., batch_size=...)` for attacks that compare with such.
       pool: (x, y), records to deal out to shadow models; queries need not be among them. One is IN for a range if it
         trained on a record within it.
+      pool_ids: [p], owners of the pool's records, for `SameOwner`; those of one owner go to the same shadow models.
       population: (x, y), records that no model trained on, for attacks that need some.
       seed: for whatever is random in an attack.
       loss, batch_size, output: see `SignalPass`.
@@ -83,6 +86,7 @@ class RangeScorer:
         ids: ArrayLike | None = None,
         shadow_models: ShadowModels | int | None = None,
         pool: Any = None,
+        pool_ids: ArrayLike | None = None,
         population: Any = None,
         seed: int = 0,
         loss: Any = None,
@@ -94,7 +98,7 @@ class RangeScorer:
         self._asked = resident_records(records, population)
         self._reading = {"loss": loss, "batch_size": batch_size, "output": output}
         self._seed = seed
-        owners = None if ids is None else np.asarray(ids)
+        owners = None if ids is None else _one_each(ids, len(records), "queries")
         self._attacks: dict[str, PlacedRaMIA] = {}
         plan = as_shadow_models(shadow_models)
         for name, attack in named_attacks(attacks).items():
@@ -110,6 +114,10 @@ class RangeScorer:
                     f"attack {attack.attack.name!r} compares with shadow models; give shadow_models= and the pool= to train "
                     "them on."
                 )
+            if plan is not None and plan.num_models < attack.least_shadow_models:
+                raise ValueError(
+                    f"{plan.num_models} shadow models are too few to tune on, at least {attack.least_shadow_models} are needed."
+                )
             self._attacks[name] = attack.at(records.x, records.y, owners)
         check_model(model)
         build_model(model, self._asked.x)
@@ -117,7 +125,9 @@ class RangeScorer:
         self._shadows: dict[Queries, ShadowSignals] = {}
         self.notes: tuple[str, ...] = ()
         if plan is not None and any(needs(attack).shadows for attack in self._attacks.values()):
-            dealt = replace(pool_from_records(*pool[:2]), audited=np.full(len(records), -1))
+            of_pool = None if pool_ids is None else np.asarray(pool_ids)
+            dealt = pool_from_records(pool[0], pool[1], of_pool)
+            dealt = replace(dealt, audited=np.full(len(records), -1), ids=of_pool)
             asking = [attack for attack in self._attacks.values() if needs(attack).shadows]
             relations = {attack.queries: attack.relation for attack in asking}
             self._shadows, sentences = train_alone(
@@ -174,3 +184,15 @@ class RangeScorer:
                 further = tuple(dict.fromkeys([*known.population_names, *names]))
                 found[wish.population_queries] = ShadowRequest(known.names or names, further)
         return found
+
+
+def _one_each(ids: ArrayLike, count: int, what: str) -> NDArray[Any]:
+    """The ids as an array.
+
+    Raises:
+      ValueError: if there is not one for each.
+    """
+    array = np.asarray(ids)
+    if array.shape != (count,):
+        raise ValueError(f"ids have shape {array.shape} for {count} {what}; give one id each.")
+    return array

@@ -59,7 +59,8 @@ class Reconstruction:
             for epsilon, report in zip(self.epsilons, several, strict=True):
                 counts = {"within": report.num_members, "not_within": report.num_nonmembers}
                 rows.append({"epsilon": epsilon, "attack": name, **counts, **report.scalars()})
-        return pd.DataFrame(rows).sort_values(["epsilon", "attack"], ignore_index=True)
+        table = pd.DataFrame(rows).sort_values(["epsilon", "attack"], ignore_index=True)
+        return table.reindex(columns=[*table, *(name for name in ("auc", "auc_low", "auc_high") if name not in table)])
 
 
 def evaluate_reconstruction(

@@ -85,6 +85,10 @@ class Tokens(Range):
             )
         if self.vocabulary is not None:
             object.__setattr__(self, "vocabulary", vocabulary_from(self.vocabulary, self.padding))
+        if self.edit == "mask" and self.mask_token == self.padding:
+            raise ValueError(
+                f"mask_token and padding are both {self.mask_token!r}: what is masked would be gone; give two, or padding=None."
+            )
         if self.distance is None:
             object.__setattr__(self, "distance", "levenshtein" if self.edit == "drop" else "hamming")
         object.__setattr__(self, "_proposals", None)
@@ -110,11 +114,22 @@ class Tokens(Range):
                 f"inputs of type {held.dtype} and shape {held.shape} are no tokens; give whole numbers [n, length] or strings "
                 "[n], and with several inputs say which by leaf=."
             )
+        if not texts:
+            self._check_numbers(held.dtype)
         first = None if self.vocabulary is None else self.vocabulary.tolist()[0]
         for what, given in (("mask_token", self.mask_token), ("vocabulary", first)):
             if given is not None and isinstance(given, (str, bytes)) != texts:
                 raise ValueError(
                     f"{what} holds {given!r}, the inputs are {'texts' if texts else 'whole numbers'}; give the same kind."
+                )
+
+    def _check_numbers(self, dtype: Any) -> None:
+        limits = np.iinfo(dtype)
+        entries = [] if self.vocabulary is None else self.vocabulary.tolist()
+        for entry in (*entries, self.mask_token, self.padding):
+            if isinstance(entry, (int, np.integer)) and not limits.min <= entry <= limits.max:
+                raise ValueError(
+                    f"token {entry} does not fit the inputs' type {dtype}; give tokens of that type, or wider inputs."
                 )
 
     def at(self, centres: RangeRecords) -> Tokens:

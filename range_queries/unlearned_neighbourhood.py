@@ -27,10 +27,9 @@ class ForgottenNeighbours:
     """Ranges around records to be forgotten against ranges around records never seen, model by model.
 
     Attributes:
-      ranges: by model, how well the range attack tells one from the other; ½ = the neighbourhood is forgotten.
+      ranges: by model, how well the range attack tells one from the other; ½ = this attack finds nothing.
       points: by model, the same attack at the ranges' centres.
-      excluded: of (forget, never seen) queries, how many are left out: a record of the retain set lies in their range, or it
-        cannot be said whether one does.
+      excluded: of (forget, never seen) queries, how many are left out; see `forgotten_neighbours`.
     """
 
     ranges: Mapping[str, LeakageReport]
@@ -66,8 +65,8 @@ def forgotten_neighbours(
 ) -> ForgottenNeighbours:
     """Compares models before and after unlearning by what they answer around the forget set.
 
-    A range around a forget record that holds a record of the retain set is left out: the model may rightly know it. Truth is
-    by construction: the model before was trained on a record within every forget range, and on none within the others.
+    Left out are ranges that hold a record of the retain set, which the model may rightly know, or one of the other side, and
+    those that hold their own record no longer (or of which it cannot be said).
 
     Args:
       models: by name: e.g. {"before": …, "after": …, "retrained": …}; of the same inputs and outputs. Shadow models take after
@@ -100,8 +99,10 @@ def forgotten_neighbours(
     )
     found = {name: scorer(model) for name, model in models.items()}
     first = next(iter(found.values()))
-    of_retain, of_forget = (first.found_in("range", side) for side in (retain, forget))
-    clean = of_retain.known & ~of_retain.inside & of_forget.known & (of_forget.inside == is_forget)
+    of_retain, of_forget, of_new = (first.found_in("range", side) for side in (retain, forget, never_seen))
+    own = np.where(is_forget, of_forget.inside, of_new.inside)
+    other = np.where(is_forget, of_new.inside | ~of_new.known, of_forget.inside | ~of_forget.known)
+    clean = of_retain.known & ~of_retain.inside & own & ~other
     for side, rows in (("forget", is_forget), ("never seen", ~is_forget)):
         if not clean[rows].any():
             raise ValueError(
@@ -120,5 +121,7 @@ def _judged(
     scores: NDArray[np.float64], truth: NDArray[np.bool_], clean: NDArray[np.bool_], name: str, seed: int
 ) -> LeakageReport:
     rows = clean & ~np.isnan(scores)
-    notes = (f"{int((~rows).sum()):,} ranges are left out: a retain record lies within, or they have no score.",)
+    notes = (
+        f"{int((~rows).sum()):,} ranges are left out: other records lie within, their own does not, or they have no score.",
+    )
     return LeakageReport.from_scores(scores[rows], truth[rows], name, seed, notes=notes if not rows.all() else ())
