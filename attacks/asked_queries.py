@@ -37,7 +37,10 @@ class PointQueries(Protocol):
     label_values: Any
 
     def __call__(self, x: Any, index: Any, first: Any) -> Any:
-        """The query with number `index` (an int32 scalar) of the records from row `first` on; inputs like x [k, ...]."""
+        """The query with number `index` (an int32 scalar) of the records from row `first` on; inputs like x [k, ...].
+
+        Where there are `others`, x holds those that were chosen.
+        """
 
     def label_index(self, index: Any, rows: Any, first: Any) -> Any:
         """int64[rows], which of `label_values` it asks."""
@@ -133,7 +136,8 @@ def _asking(
             # A batch that was filled up has rows beyond the last record.
             table = tf.constant(query.chosen)
             chosen = tf.gather(table, tf.minimum(rows, table.shape[0] - 1))[:, index]
-            return answer(*_rows(further[query], chosen))
+            other, *theirs = _rows(further[query], chosen)
+            return answer(altered(lambda inputs: query(inputs, index, rows[0]), other), *theirs)
         x, *truth = batch
         made = altered(lambda inputs: query(inputs, index, rows[0]), x)
         if query.label_values is not None:

@@ -48,6 +48,7 @@ class RangePoints:
     ) -> None:
         self._range, self._q, self._seed, self._inner, self._alone = bound, q, seed, inner, alone
         self._centres = centres.x if moved else None
+        self._resident: Any = None
         self._each = max(1, len(inner))
         sizes = None if alone else bound.sizes(centres.x, q)
         most = q if sizes is None else min(q, int(np.max(sizes)))  # points that no range has need not be asked
@@ -57,19 +58,27 @@ class RangePoints:
         rows = None if self.others is None else bound.chosen(centres, q, seed)
         self.chosen = None if rows is None else np.repeat(np.asarray(rows, np.int64)[:, :most], self._each, axis=1)
         self.label_values = bound.label_values
-        self.digest = content_digest(bound.digest, q, seed, self._centres, inner, alone)
+        self.digest = content_digest(bound.digest, q, seed, self._centres, self.chosen, inner, alone)
 
     def __call__(self, x: Any, index: Any, first: Any) -> Any:
-        """One query of each record from row `first` on."""
+        """One query of each record from row `first` on; of points that are `others`, these are given as x."""
         point, which = index // self._each, index % self._each
         if self._centres is not None:
-            x = tf.nest.map_structure(partial(_rows, like=x, first=first), resident(self._centres))
-        made = x if self._alone else self._range.draw(x, self._q, point, self._seed, first)
+            x = tf.nest.map_structure(partial(_rows, like=x, first=first), self._moved())
+        given = self._alone or self.others is not None
+        made = x if given else self._range.draw(x, self._q, point, self._seed, first)
         if not self._inner:
             return made
         if self._each == 1:
             return self._inner[0](made)
         return tf.switch_case(which, [lambda ask=ask: _tensors(ask(made)) for ask in self._inner])
+
+    def _moved(self) -> Any:
+        """The centres as tensors outside of any graph, which hold no more than two gigabytes."""
+        if self._resident is None:
+            with tf.init_scope():
+                self._resident = resident(self._centres)
+        return self._resident
 
     def label_index(self, index: Any, rows: Any, first: Any) -> Any:
         """int64[rows], which of `label_values` it asks."""

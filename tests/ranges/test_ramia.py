@@ -28,7 +28,15 @@ from privacy_callbacks.attacks import (
     signals_of,
 )
 from privacy_callbacks.attacks.perturbations import Mirrored, Unaltered
-from privacy_callbacks.range_queries import RaMIA, Transformations, largest, log_mean_exp, trimmed_mean
+from privacy_callbacks.range_queries import (
+    RaMIA,
+    RangeRecords,
+    SameOwner,
+    Transformations,
+    largest,
+    log_mean_exp,
+    trimmed_mean,
+)
 from privacy_callbacks.range_queries.keep_tuning import KEEPS, tuned_keep
 from privacy_callbacks.range_queries.point import Point
 from privacy_callbacks.range_queries.ramia import PlacedRaMIA
@@ -479,3 +487,19 @@ def test_records_that_fill_up_a_fixed_batch_are_harmless():
     free.set_weights(model.get_weights())
     free.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     np.testing.assert_allclose(found, signals_of(free, x, y, signals="loss", queries=placed.queries)["loss"], atol=1e-5)
+
+
+def test_queries_of_the_attack_within_are_asked_of_others_records_too(trained):
+    model, members, _ = trained
+    x, y = records(40, seed=3)
+    held = SameOwner(x, y, np.arange(40) % 20)
+    inner = LiRA(queries=(Unaltered(), tf.negative))
+    some = members[0][:20], members[1][:20]
+    placed = RaMIA(inner, held, 2).at(*some, np.arange(20))
+    found = signals_of(model, *some, signals="scaled_logit", queries=placed.queries)["scaled_logit"]
+    rows = held.at(RangeRecords(*some, np.arange(20))).chosen(RangeRecords(*some, np.arange(20)), 2, 0)
+    for point in range(2):
+        for place, sign in ((0, 1), (1, -1)):
+            chosen = rows[:, point]
+            alone = signals_of(model, sign * x[chosen], y[chosen], signals="scaled_logit")["scaled_logit"]
+            np.testing.assert_allclose(found[:, 2 * point + place], alone[:, 0], atol=1e-5)
