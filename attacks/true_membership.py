@@ -43,10 +43,12 @@ class Relation(Protocol):
       centres: (x, y) arrays of the records around which queries are made, as an attacker holds them; None = an attacker holds
         no whole record.
       shared: True if several of the queries are the same (those of one owner).
+      others: records that points are taken from, or None.
     """
 
     centres: Records | None
     shared: bool
+    others: Records | None
 
     def pairs(self, records: Records, ids: NDArray[Any] | None) -> Iterator[Pairs]:
         """Of these records, in parts of bounded memory."""
@@ -59,11 +61,13 @@ class Found(NamedTuple):
       inside: does it hold one?
       known: False where that cannot be said.
       exact: is the record around which it is made one itself?
+      copies: how many of the records that points are taken from are among these records.
     """
 
     inside: NDArray[np.bool_]
     known: NDArray[np.bool_]
     exact: NDArray[np.bool_]
+    copies: int = 0
 
 
 class QueryTruth(NamedTuple):
@@ -76,6 +80,7 @@ class QueryTruth(NamedTuple):
       otherwise: bool[n], True where that is another truth than the audited record's membership: a non-member whose range
         holds a training record, a member whose range holds none.
       shared: True if several of the records have ranges in common (an owner's, say).
+      copies: how many of the records that points are taken from are training records themselves.
     """
 
     is_member: NDArray[np.bool_]
@@ -83,6 +88,7 @@ class QueryTruth(NamedTuple):
     exact: NDArray[np.bool_]
     otherwise: NDArray[np.bool_]
     shared: bool = False
+    copies: int = 0
 
     @property
     def unjudged(self) -> str | None:
@@ -95,6 +101,11 @@ class QueryTruth(NamedTuple):
                 "Which do depends on how many records lie near, and so do scores: part of every number may be that, without any "
                 "leak, also for attacks that compare with shadow models; no p-value is given. Make ranges smaller, or centres "
                 "nearer."
+            )
+        if self.copies:
+            return (
+                f"{self.copies:,} of the records that points are taken from are training records themselves, so that the model "
+                "is asked about what it was trained on; no p-value is given. Give records that were never trained on."
             )
         if self.shared:
             return (
@@ -129,7 +140,7 @@ def truth_of(relation: Relation, audit_set: AuditSet) -> QueryTruth:
       ValueError: if no query holds a training record, or every one does.
     """
     ids = None if audit_set.source_ids is None else np.asarray(audit_set.source_ids[0])
-    inside, known, exact = found_within(relation, audit_set.sources[0], ids, len(audit_set))
+    inside, known, exact, copies = found_within(relation, audit_set.sources[0], ids, len(audit_set))
     known = known & (inside | ~exact)  # a query that is a training record, in a range without one, is neither
     if not (inside & known).any() or (inside | ~known).all():
         if not known.any():
@@ -138,7 +149,7 @@ def truth_of(relation: Relation, audit_set: AuditSet) -> QueryTruth:
             )
         kind, remedy = ("every range of known truth holds", "smaller") if inside.any() else ("no range holds", "larger")
         raise ValueError(f"{kind} a training record, so that there is nothing to tell apart; give {remedy} ranges.")
-    return QueryTruth(inside, known, exact, known & (inside != audit_set.is_member), relation.shared)
+    return QueryTruth(inside, known, exact, known & (inside != audit_set.is_member), relation.shared, copies)
 
 
 def refuse_too_few(truth: QueryTruth) -> None:
@@ -167,6 +178,8 @@ def found_within(relation: Relation, source: RecordSource, ids: NDArray[Any] | N
     inside, unsure, exact = (np.zeros(count, bool) for _ in range(3))
     centres = relation.centres
     wanted = None if centres is None else record_hashes(tuple(centres[:2]))
+    taken = None if relation.others is None else record_hashes(tuple(relation.others[:2]))
+    copied = np.zeros(0 if taken is None else len(taken), bool)
     start = 0
     for block in _blocks(source):
         theirs = None if ids is None else ids[start : start + len(block)]
@@ -175,10 +188,12 @@ def found_within(relation: Relation, source: RecordSource, ids: NDArray[Any] | N
             unsure[pairs.rows[~pairs.certain]] = True
         if wanted is not None:
             exact |= np.isin(wanted, record_hashes(tuple(block[:2])))
+        if taken is not None:
+            copied |= np.isin(taken, record_hashes(tuple(block[:2])))
         start += len(block)
     if ids is not None and len(ids) != start:
         raise ValueError(f"{len(ids)} ids were given for {start} records; give one id a record.")
-    return Found(inside, inside | ~unsure, exact)
+    return Found(inside, inside | ~unsure, exact, int(copied.sum()))
 
 
 def rows_within(relation: Relation, records: Records, ids: NDArray[Any] | None = None) -> tuple[Any, Any]:

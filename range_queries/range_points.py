@@ -97,6 +97,7 @@ class RangeRelation:
     def __init__(self, bound: Range, centres: RangeRecords) -> None:
         self._range, self._centres = bound, centres
         self.centres = Records(centres.x, centres.y) if bound.holds_centre else None
+        self.others = bound.others
         owners = centres.ids if bound.others is not None else None
         self.shared = owners is not None and len(np.unique(np.asarray(owners).astype(str))) < len(owners)
         self._digest = content_digest(bound.digest, centres.x, centres.y, centres.ids)

@@ -21,6 +21,8 @@ class SameId:
     """Queries 0 … 4 hold the records whose id is theirs; pairs come in two parts, queries descending."""
 
     centres = None
+    shared = False
+    others = None
 
     def pairs(self, records, ids):
         for half in (slice(None, None, 2), slice(1, None, 2)):

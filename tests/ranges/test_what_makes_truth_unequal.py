@@ -276,3 +276,13 @@ def test_an_audit_of_ranges_has_the_probability_of_what_they_hold():
     assert found.ranges.holds_training_record.sum() == 90
     assert signals_of(linear(), x, y)["loss"].shape == (60, 1)
     assert Custom(lambda x, index, seed: x, "exact").kind
+
+
+def test_records_of_owners_that_were_trained_on_are_no_others():
+    members, nonmembers = records(), records(seed=1)
+    owners = np.arange(60), 100 + np.arange(60)
+    x, y = (np.concatenate([one, other]) for one, other in zip(members, nonmembers, strict=True))
+    held = SameOwner(x, y, np.concatenate(owners))
+    report = audited(AuditSet(members, nonmembers, ids=owners), None, RaMIA(Threshold("loss"), held))[0]
+    assert report.p_value is None
+    assert "60 of the records that points are taken from are training records" in report.refusals["p_value"]
