@@ -145,8 +145,14 @@ def range_curve(
     Raises:
       ValueError: if a size is given twice or none is, if at no size there is something to tell apart, and as `RaMIA`, `audit`.
     """
-    if not len(sizes) or len({float(size) for size in sizes}) < len(sizes):
+    try:
+        different = len({float(size) for size in sizes})
+    except (TypeError, ValueError):
+        raise ValueError(f"sizes is {sizes!r}; give numbers, at least one, each once.") from None
+    if not different or different < len(sizes):
         raise ValueError(f"sizes is {list(sizes)!r}; give at least one, each once.")
+    if not callable(make_range):
+        raise TypeError(f"make_range is {make_range!r}; give a function of a size, e.g. LpBall.")
     for_attack = {name: options.pop(name) for name in ("aggregate",) if name in options}
     attacks = [
         RaMIA(

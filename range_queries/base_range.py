@@ -127,6 +127,8 @@ class Range(ABC):
           ValueError: if queries, range and q do not fit each other.
         """
         check_queries(q)
+        _check_seed(seed)
+        x = np.asarray(x) if isinstance(x, list) else x
         given = tf.nest.flatten(x)
         arrays = not any(tf.is_tensor(leaf) or isinstance(leaf, tf.RaggedTensor) for leaf in given)
         bound = self.at(RangeRecords(tf.nest.map_structure(np.asarray, x))) if arrays else self
@@ -171,6 +173,12 @@ def check_queries(q: int) -> None:
     """
     if isinstance(q, bool) or not isinstance(q, (int, np.integer)) or q < 1:
         raise ValueError(f"q is {q!r}; give how many points to draw from each range, at least 1.")
+
+
+def _check_seed(seed: Any) -> None:
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and 0 <= seed < 2**63
+    if not whole and not tf.is_tensor(seed):
+        raise ValueError(f"seed is {seed!r}; give a whole number, at least 0 (and below 2^63).")
 
 
 def _names_classes(labels: Any) -> bool:

@@ -98,7 +98,15 @@ def evaluate_reconstruction(
     Raises:
       ValueError: without radii or with two alike, on a radius that is not positive, and as `RangeScorer`.
     """
-    radii = tuple(sorted(float(epsilon) for epsilon in epsilons))
+    for name, side in (("candidates", candidates), ("training", training), ("reference", reference)):
+        if not isinstance(side, (tuple, list)) or len(side) < 2:
+            raise TypeError(f"{name} is a {type(side).__name__}; give (x, y) arrays.")
+        if not np.size(side[1]):
+            raise ValueError(f"{name} is empty; give at least one record.")
+    try:
+        radii = tuple(sorted(float(epsilon) for epsilon in epsilons))
+    except (TypeError, ValueError):
+        raise ValueError(f"epsilons is {epsilons!r}; give positive radii, each once.") from None
     if not radii or len(set(radii)) < len(radii) or not radii[0] > 0 or not np.isfinite(radii[-1]):
         raise ValueError(f"epsilons is {list(epsilons)!r}; give positive radii, each once.")
     if pool is None:

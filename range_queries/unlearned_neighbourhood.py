@@ -84,6 +84,10 @@ def forgotten_neighbours(
     Raises:
       ValueError: without models, if every query of a side is left out, and as `RangeScorer`.
     """
+    if not isinstance(models, Mapping):
+        raise TypeError(
+            f"models is a {type(models).__name__}; give them by name, e.g. {{'before': model, 'after': unlearned}}."
+        )
     if not models:
         raise ValueError("models is empty; give at least one by name, e.g. {'before': model, 'after': unlearned}.")
     sides = [records_from(*side[:2], None, name) for side, name in ((forget, "forget"), (never_seen, "never_seen"))]

@@ -438,6 +438,7 @@ def lockstep_fit(folder, *more, ours_first=True, epochs=EPOCHS, data=None, attac
     return mia
 
 
+@pytest.mark.slow
 def test_averages_are_kept_beside_the_weights_that_training_goes_on_with(tmp_path, break_off):
     def model():
         made = target()

@@ -554,6 +554,7 @@ def test_shadow_models_trained_for_other_epochs_than_the_target_are_said(noise):
     assert any("trained for 2 epochs, the target for 3" in note for note in mia.report.notes)
 
 
+@pytest.mark.slow
 def test_a_fleet_is_let_go_after_the_fit_and_after_a_refusal(noise):
     import gc
     import weakref

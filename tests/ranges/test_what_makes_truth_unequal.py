@@ -21,6 +21,8 @@ from privacy_callbacks.range_queries import (
     SameOwner,
     Tokens,
     Transformations,
+    evaluate_reconstruction,
+    forgotten_neighbours,
 )
 from privacy_callbacks.range_queries.content_digest import content_digest
 
@@ -286,3 +288,51 @@ def test_records_of_owners_that_were_trained_on_are_no_others():
     report = audited(AuditSet(members, nonmembers, ids=owners), None, RaMIA(Threshold("loss"), held))[0]
     assert report.p_value is None
     assert "60 of the records that points are taken from are training records" in report.refusals["p_value"]
+
+
+# What users mistype.
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, None, "a", 2**64])
+def test_seeds_are_whole_numbers(seed):
+    with pytest.raises(ValueError, match="seed is"):
+        Cube(0.1).sample(records()[0], 2, seed)
+
+
+def test_lists_are_arrays():
+    x = [[0.0, 1.0], [2.0, 3.0]]
+    np.testing.assert_array_equal(Cube(0.1).sample(x, 2), Cube(0.1).sample(np.array(x), 2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"candidates": records()[0][:0]}, TypeError, "candidates is a ndarray; give"),
+        ({"candidates": (records()[0][:0], records()[1][:0])}, ValueError, "candidates is empty"),
+        ({"training": tf.data.Dataset.range(3)}, TypeError, "training is a"),
+        ({"epsilons": 0.5}, ValueError, "epsilons is 0.5"),
+        ({"epsilons": "a"}, ValueError, "epsilons is 'a'"),
+    ],
+)
+def test_a_reconstruction_says_what_it_wants(changes, error, message):
+    given = {"candidates": records(), "training": records(), "reference": records(seed=1), "epsilons": [0.5]}
+    with pytest.raises(error, match=message):
+        evaluate_reconstruction(linear(), **{**given, **changes}, attack=Threshold("loss"))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "make_range", "error", "message"),
+    [
+        (0.5, Cube, ValueError, "give numbers"),
+        ("a", Cube, ValueError, "give numbers"),
+        ([1.0], None, TypeError, "a function of a size"),
+    ],
+)
+def test_a_curve_says_what_it_wants(sizes, make_range, error, message):
+    with pytest.raises(error, match=message):
+        range_curve(linear(), records(), records(seed=1), make_range=make_range, sizes=sizes, attack=Threshold("loss"))
+
+
+def test_models_come_by_name():
+    with pytest.raises(TypeError, match="give them by name"):
+        forgotten_neighbours([linear()], records(), records(), records(), Cube(0.1), Threshold("loss"))
