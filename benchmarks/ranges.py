@@ -20,9 +20,9 @@ import time
 from functools import partial
 
 import data
-import keras
 import numpy as np
 import tensorflow as tf
+from power import cnn, mlp
 from scipy import stats
 
 from privacy_callbacks.attacks import (
@@ -148,24 +148,6 @@ def cost_in_memory():
 
 
 # The comparison.
-
-
-def mlp():
-    return compiled([keras.Input((600,)), keras.layers.Dense(128, activation="tanh"), keras.layers.Dense(100)])
-
-
-def cnn():
-    layers = keras.layers
-    image = [keras.Input((28, 28, 1)), layers.Conv2D(16, 3, activation="relu"), layers.MaxPooling2D()]
-    return compiled(
-        [*image, layers.Conv2D(32, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten(), layers.Dense(10)]
-    )
-
-
-def compiled(layers):
-    model = keras.Sequential(layers)
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    return model
 
 
 def missing(x, count):

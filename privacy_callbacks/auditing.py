@@ -14,6 +14,7 @@ from privacy_callbacks.attacks.attack import Attack, AttackContext, Needs, Signa
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.compiled_pass import SignalPass
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
+from privacy_callbacks.attacks.shadow_requests import known_to, shadow_relations, shadow_requests
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.shadow_training import ShadowRequest
 from privacy_callbacks.attacks.slices import Slice
@@ -175,26 +176,12 @@ class Auditor:
     @property
     def shadow_requests(self) -> Mapping[Queries, ShadowRequest]:
         """What shadow models must be asked for; empty if no attack wants to know."""
-        asking = [(needs(attack), attack.signals) for attack in self.attacks.values() if needs(attack).shadows]
-        found: dict[Queries, ShadowRequest] = {}
-        for wish, names in asking:
-            asked_of = [(wish.queries, wish.population and wish.population_queries == wish.queries)]
-            if wish.population and wish.population_queries != wish.queries:
-                asked_of.append((wish.population_queries, True))
-            for queries, population in asked_of:
-                known = found.get(queries, ShadowRequest((), ()))
-                further = names if population else ()
-                found[queries] = ShadowRequest(
-                    tuple(dict.fromkeys([*known.names, *names])),
-                    tuple(dict.fromkeys([*known.population_names, *further])),
-                )
-        return found
+        return shadow_requests(self.attacks.values())
 
     @property
     def relations(self) -> Mapping[Queries, Relation]:
         """Which records lie within those queries to shadow models that are more than the audited record."""
-        wishes = [needs(attack) for attack in self.attacks.values()]
-        return {wish.queries: wish.relation for wish in wishes if wish.shadows and wish.relation is not None}
+        return shadow_relations(self.attacks.values())
 
     def run(
         self,
@@ -234,7 +221,7 @@ class Auditor:
                     continue
                 if wish.shadows and isinstance(shadows, Exception):
                     raise shadows
-                known = _known_to(wish, shadows) if wish.shadows and isinstance(shadows, Mapping) else None
+                known = known_to(wish, shadows) if wish.shadows and isinstance(shadows, Mapping) else None
                 found = known_scores.get(name) or self._scored(attack, answers, populations, course, known)
                 told = () if known is None else (f"{known.num_models} shadow models.", *known.warnings)
                 whole, *parts = judged(
@@ -270,7 +257,7 @@ class Auditor:
             if not wish.shadows:
                 continue
             answers = self._first.answers if self._first is not None else self._answers()
-            course, known = [answers[()]["loss"][:, 0]], _known_to(wish, shadows)
+            course, known = [answers[()]["loss"][:, 0]], known_to(wish, shadows)
             try:
                 found = self._scored(attack, answers, self._populations(), course, known).values
             except ValueError as reason:
@@ -369,14 +356,6 @@ class Auditor:
         if wish.features == "last_layer":
             return self._pass.last_layer_inputs()
         return self._inputs if wish.features == "inputs" else self._features[0] if wish.inputs else None
-
-
-def _known_to(wish: Needs, shadows: ShadowAnswers) -> ShadowSignals:
-    """What shadow models answered to the attack's queries, and of the population to those that are put to it."""
-    own = shadows[wish.queries]
-    if not wish.population or wish.population_queries == wish.queries:
-        return own
-    return ShadowSignals(own, own.trained_on, shadows[wish.population_queries].population, own.warnings)
 
 
 def _single_classes(labels: NDArray[np.int64] | None) -> NDArray[np.int64] | None:

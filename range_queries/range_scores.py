@@ -18,8 +18,8 @@ from privacy_callbacks.attacks.model_checks import build_model, check_model
 from privacy_callbacks.attacks.record_source import open_source
 from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
 from privacy_callbacks.attacks.shadow_pool import pool_from_records
+from privacy_callbacks.attacks.shadow_requests import known_to, shadow_relations, shadow_requests
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
-from privacy_callbacks.attacks.shadow_training import ShadowRequest
 from privacy_callbacks.attacks.true_membership import Found, found_within
 
 from .ramia import PlacedRaMIA, RaMIA
@@ -128,10 +128,10 @@ class RangeScorer:
             of_pool = None if pool_ids is None else np.asarray(pool_ids)
             dealt = pool_from_records(pool[0], pool[1], of_pool)
             dealt = replace(dealt, audited=np.full(len(records), -1), ids=of_pool)
-            asking = [attack for attack in self._attacks.values() if needs(attack).shadows]
-            relations = {attack.queries: attack.relation for attack in asking}
+            asking = self._attacks.values()
+            requests, relations = shadow_requests(asking), shadow_relations(asking)
             self._shadows, sentences = train_alone(
-                plan, model, self._asked, dealt, self._requests(), loss, batch_size, output, verbose, relations
+                plan, model, self._asked, dealt, requests, loss, batch_size, output, verbose, relations
             )
             self.notes = tuple(sentences)
 
@@ -142,10 +142,7 @@ class RangeScorer:
         for name, attack in self._attacks.items():
             wish = needs(attack)
             population = answers.get((wish.population_queries, True)) if wish.population else None
-            shadows = self._shadows.get(wish.queries) if wish.shadows else None
-            if shadows is not None and wish.population:
-                of_population = self._shadows[wish.population_queries].population
-                shadows = ShadowSignals(shadows, shadows.trained_on, of_population, shadows.warnings)
+            shadows = known_to(wish, self._shadows) if wish.shadows else None
             context = AttackContext(population, self._seed, shadows)
             found[name] = attack.fit(context).score(answers[wish.queries, False])
         return RangeScores(found, dict(self._attacks), self.notes)
@@ -169,20 +166,6 @@ class RangeScorer:
                 found[queries, True] = theirs.beside(labels=asking.population_labels)
             else:
                 found[queries, False] = asking.signals(names, queries).beside(labels=labels)
-        return found
-
-    def _requests(self) -> dict[Queries, ShadowRequest]:
-        found: dict[Queries, ShadowRequest] = {}
-        for attack in self._attacks.values():
-            wish, names = needs(attack), attack.signals
-            if not wish.shadows:
-                continue
-            known = found.get(wish.queries, ShadowRequest((), ()))
-            found[wish.queries] = ShadowRequest(tuple(dict.fromkeys([*known.names, *names])), known.population_names)
-            if wish.population:
-                known = found.get(wish.population_queries, ShadowRequest(names, ()))
-                further = tuple(dict.fromkeys([*known.population_names, *names]))
-                found[wish.population_queries] = ShadowRequest(known.names or names, further)
         return found
 
 
