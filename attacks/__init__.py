@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .ray_workers import RayWorkers
     from .report import LeakageReport
     from .report_files import load_reports, save_reports
+    from .report_markdown import reports_to_markdown
+    from .report_page import reports_to_html
     from .report_rows import report_table
     from .rmia import RMIA, rmia_scores, tune_rmia
     from .roc import RocCurve
@@ -133,6 +135,8 @@ _HOME = {
     "ppv": "predictive_value",
     "quantile_regression_scores": "quantile_regression",
     "report_table": "report_rows",
+    "reports_to_html": "report_page",
+    "reports_to_markdown": "report_markdown",
     "rmia_scores": "rmia",
     "run_attacks": "tf_privacy",
     "run_membership_probability_analysis": "tf_privacy",
@@ -216,6 +220,8 @@ __all__ = [
     "ppv",
     "quantile_regression_scores",
     "report_table",
+    "reports_to_html",
+    "reports_to_markdown",
     "rmia_scores",
     "run_attacks",
     "run_membership_probability_analysis",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -86,22 +87,28 @@ def _accused_above(roc: RocCurve, rank: int) -> tuple[int, int]:
 def _interval(roc: RocCurve, fpr: float, level: float) -> tuple[float, float]:
     error = (1 - level) / 4
     n1, n0 = roc.num_members, roc.num_nonmembers
+    within, beyond = _sure_ranks(n0, fpr, error)
+    low, high = 0.0, 1.0
+    if within is not None:
+        hits, _ = _accused_above(roc, within)
+        low = clopper_pearson_low(hits, n1, error)
+    if beyond is not None and beyond < n0:
+        hits, _ = _accused_above(roc, beyond)
+        high = clopper_pearson_high(hits, n1, error)
+    return low, high
+
+
+@functools.lru_cache(maxsize=8_192)  # audit after audit asks at the same rates of as many non-members
+def _sure_ranks(n0: int, fpr: float, error: float) -> tuple[int | None, int | None]:
+    """The largest rank surely within `fpr` and the smallest surely beyond it, each but for a probability of `error`."""
     # Let s be the (j+1)-th largest of n₀ non-member scores, and t the lowest threshold whose population FPR is within
     # `fpr`. Accusing above s has a population FPR stochastically at most Beta(j+1, n₀−j): it is within `fpr` but for
     # probability P[Bin(n₀, fpr) <= j]. And s lies at or above t only if j+1 non-members do, which has probability at most
     # P[Bin(n₀, fpr) >= j+1]; else all records that t accuses lie above s.
     ranks = _window(n0, fpr)
     cumulative = special.bdtr(ranks, n0, fpr)
-    surely_within = ranks[cumulative <= error]
-    surely_beyond = ranks[cumulative >= 1 - error]
-    low, high = 0.0, 1.0
-    if surely_within.size:
-        hits, _ = _accused_above(roc, int(surely_within[-1]))
-        low = clopper_pearson_low(hits, n1, error)
-    if surely_beyond.size and surely_beyond[0] < n0:
-        hits, _ = _accused_above(roc, int(surely_beyond[0]))
-        high = clopper_pearson_high(hits, n1, error)
-    return low, high
+    within, beyond = ranks[cumulative <= error], ranks[cumulative >= 1 - error]
+    return (int(within[-1]) if within.size else None), (int(beyond[0]) if beyond.size else None)
 
 
 def _window(n0: int, fpr: float) -> NDArray[np.float64]:

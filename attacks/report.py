@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -263,6 +264,18 @@ class LeakageReport:
     def summary(self) -> str:
         """A small table to read; it shows itself at a prompt and prints as it is."""
         return summary_of(self)
+
+    def to_markdown(self) -> str:
+        """A section for a model card; of several reports: `reports_to_markdown`."""
+        from .report_markdown import reports_to_markdown
+
+        return reports_to_markdown([self])
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Writes a page with its charts, one file that opens offline; of several reports: `reports_to_html`."""
+        from .report_page import reports_to_html
+
+        reports_to_html([self], path)
 
 
 def _rate(name: str) -> float:

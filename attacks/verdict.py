@@ -10,6 +10,8 @@ import numpy as np
 
 from .report import LeakageReport
 
+_SLICES_NAMED = 3
+
 
 @dataclass(frozen=True)
 class LeakVerdict:
@@ -35,11 +37,16 @@ class LeakVerdict:
     def __bool__(self) -> bool:
         return bool(self.detected)
 
+    @property
+    def unjudged(self) -> str | None:
+        """Why this is no verdict; None if it is one."""
+        if self.void is None and not self.looks:
+            return "no audit of trained weights has succeeded"
+        return self.void
+
     def __str__(self) -> str:
-        if self.void is not None:
-            return f"leak not judged: {self.void}"
-        if not self.looks:
-            return "leak not judged: no audit of trained weights has succeeded"
+        if self.unjudged is not None:
+            return f"leak not judged: {self.unjudged}"
         within = (
             f"error {100 * self.alpha:g} % over {self.looks:,} audit{'s' * (self.looks != 1)} by {self.attacks} "
             f"attack{'s' * (self.attacks != 1)}{f' on all records and {self.slices} slices' if self.slices else ''}"
@@ -47,8 +54,13 @@ class LeakVerdict:
         if not self.detected:
             return f"no leak detected ({within}); these attacks not finding one is no proof that there is none"
         since = {name: "" if step is None else f" from epoch {step + 1} on" for name, step in self.detected.items()}
-        found = ", ".join(name + moment for name, moment in since.items())
-        return f"leak detected: {found} ({within})"
+        found = [name + moment for name, moment in since.items()]
+        # Names of attacks hold no spaces; those found on slices are named `<attack> on <slice>`.
+        whole = [sentence for name, sentence in zip(since, found, strict=True) if " " not in name]
+        parts = [sentence for sentence in found if sentence not in whole]
+        told = [*whole, *parts[:_SLICES_NAMED]]
+        more = len(parts) - _SLICES_NAMED
+        return f"leak detected: {', '.join(told)}{f', and {more:,} more on slices' if more > 0 else ''} ({within})"
 
 
 def leak_verdict(reports: Iterable[LeakageReport], alpha: float = 0.05) -> LeakVerdict:

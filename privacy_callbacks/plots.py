@@ -12,6 +12,7 @@ from privacy_callbacks.attacks.estimate import LEVEL
 from privacy_callbacks.attacks.low_fpr import nonmembers_needed, tpr_band
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.roc import RocCurve, check_scores
+from privacy_callbacks.attacks.score_bins import score_edges
 
 from .plots_metric import (
     BLUE,
@@ -42,9 +43,6 @@ __all__ = [
     "plot_slices",
     "slices_height",
 ]
-
-# Scores beyond this are drawn as infinite ones: their differences would overflow.
-_LARGEST = 1e150
 
 
 def plot_losses(axes: Any, history: Mapping[str, Sequence[float]]) -> None:
@@ -134,8 +132,7 @@ def plot_scores(axes: Any, scores: ArrayLike, is_member: ArrayLike, attack: str 
       ValueError: on shapes that differ, NaN scores, flags that are not 0 / 1, or an empty side.
     """
     values, truth = check_scores(scores, is_member)
-    low, high = _shown_range(values, truth)
-    edges = _edges(values, low, high, fewest=int(min(truth.sum(), (~truth).sum())))
+    edges = score_edges(values, truth)
     gap = edges[1] - edges[0]
     # A margin of one bin before the bars of what lies beyond, which are one and a half wide.
     below, above = edges[0] - 1.75 * gap, edges[-1] + 1.75 * gap
@@ -152,33 +149,6 @@ def plot_scores(axes: Any, scores: ArrayLike, is_member: ArrayLike, attack: str 
     whose = f"score of «{attack}»" if attack else "attack score"
     axes.set(xlabel=f"{whose} (higher = more member-like)", ylabel="share of each side's records")
     axes.legend(loc="upper left" if not beyond[below].any() else "upper center", frameon=False, fontsize="small")
-
-
-def _shown_range(values: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """What the bins span: all scores, but of heavy tails only what lies near the middle 90 % of a side."""
-    ends = []
-    for side in (values[truth], values[~truth]):
-        side = side[np.abs(side) < _LARGEST]
-        if side.size:
-            # Where most scores tie, the middle 90 % have no width to measure tails by.
-            cuts = (np.quantile(side, (tail, 1 - tail)) for tail in (0.05, 0.005, 0.0))
-            low, high = next(((a, b) for a, b in cuts if b > a), (side[0], side[0]))
-            ends.append((max(side.min(), low - 1.2 * (high - low)), min(side.max(), high + 1.2 * (high - low))))
-    return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else (0.0, 0.0)
-
-
-def _edges(values: NDArray[np.float64], low: float, high: float, fewest: int) -> NDArray[np.float64]:
-    """Edges of equal bins, the lowest and the highest score shown in the middle of theirs."""
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        return (low + high) / 2 + max(1.0, abs(low)) * np.linspace(-0.5, 0.5, 6)
-    bins = int(np.clip(2 * np.cbrt(fewest), 5, 60))
-    shown = values[(values >= low) & (values <= high)]
-    distinct = np.unique(shown)
-    if 4 * distinct.size <= shown.size:  # a grid, such as 0 and 1: bins narrower than its steps would show a comb
-        steps = (high - low) / np.diff(distinct).min()
-        bins = int(np.rint(steps)) + 1 if steps <= 60 else bins
-    half = (high - low) / (bins - 1) / 2
-    return np.linspace(low - half, high + half, bins + 1)
 
 
 def _mark_beyond(axes: Any, values: NDArray[np.float64], beyond: dict[float, NDArray[np.bool_]], gap: float) -> None:

@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FLOORS = {"attacks": 1, "range_queries": 2, "privacy_callbacks": 3}
+FLOORS = {"privacy_page": 0, "attacks": 1, "range_queries": 2, "privacy_callbacks": 3}
+FOLDERS = ["attacks", "range_queries", "privacy_callbacks"]
 PACKAGES = ["privacy_callbacks", "privacy_callbacks.attacks", "privacy_callbacks.range_queries"]
-SOURCES = sorted(path for folder in FLOORS for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+
+
+def folder_of(path):
+    """The room that a file lies in: the page has one of its own inside of privacy_callbacks."""
+    parts = path.relative_to(ROOT).parts
+    return "privacy_page" if parts[1] == "privacy_page" else parts[0]
 
 
 def imported_floors(path):
@@ -29,10 +36,21 @@ def imported_floors(path):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_downhill_and_relatively_within_a_folder(path):
-    folder = path.relative_to(ROOT).parts[0]
+    folder = folder_of(path)
     for other in imported_floors(path):
         if path.name != "__init__.py":
             assert FLOORS[other] < FLOORS[folder], f"{path.name} imports {other} by its installed name"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if folder_of(path) == "privacy_page"], ids=lambda path: path.name
+)
+def test_the_page_imports_nothing_but_itself_and_the_standard_library(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 1 or (node.module or "").split(".")[0] in sys.stdlib_module_names
+        elif isinstance(node, ast.Import):
+            assert {alias.name.split(".")[0] for alias in node.names} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -52,6 +70,11 @@ def test_no_file_shadows_a_module_unpickles_or_touches_global_random_state(path)
         ("from privacy_callbacks.range_queries import trimmed_mean", {"tensorflow", "keras", "sklearn", "pandas"}),
         ("from privacy_callbacks import LeakageReport", {"tensorflow", "keras"}),
         ("from privacy_callbacks.attacks import Threshold, ppv, loss_iqr", {"tensorflow", "keras"}),
+        (
+            "from privacy_callbacks.attacks import reports_to_html, reports_to_markdown",
+            {"tensorflow", "keras", "pandas"},
+        ),
+        ("import privacy_callbacks.privacy_page.one_file", {"tensorflow", "keras", "pandas", "numpy", "scipy"}),
     ],
 )
 def test_importing_a_name_imports_no_more_than_it_needs(statement, absent):
