@@ -15,13 +15,24 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     # A top-level `attacks` in site-packages would shadow any user's own attacks.py.
-    packages=["privacy_callbacks", "privacy_callbacks.attacks", "privacy_callbacks.range_queries"],
+    packages=[
+        "privacy_callbacks",
+        "privacy_callbacks.privacy_page",
+        "privacy_callbacks.tensorboard_plugin",
+        "privacy_callbacks.attacks",
+        "privacy_callbacks.range_queries",
+    ],
     package_dir={
         "privacy_callbacks": "privacy_callbacks",
+        "privacy_callbacks.privacy_page": "privacy_callbacks/privacy_page",
+        "privacy_callbacks.tensorboard_plugin": "privacy_callbacks/tensorboard_plugin",
         "privacy_callbacks.attacks": "attacks",
         "privacy_callbacks.range_queries": "range_queries",
     },
-    package_data={"privacy_callbacks": ["py.typed", "VERSION"]},
+    package_data={
+        "privacy_callbacks": ["py.typed", "VERSION"],
+        "privacy_callbacks.privacy_page": ["static/*.js", "static/*.css"],
+    },
     install_requires=[
         "tensorflow>=2.18",
         "tensorflow-probability>=0.25",
@@ -46,9 +57,13 @@ setup(
             "click>=8.1",
             "PyYAML>=6.0",
             "pydantic>=2.6",
+            "playwright>=1.49",
         ],
     },
-    entry_points={"console_scripts": ["privacy-audit = privacy_callbacks.command_line:main"]},
+    entry_points={
+        "console_scripts": ["privacy-audit = privacy_callbacks.command_line:main"],
+        "tensorboard_plugins": ["privacy = privacy_callbacks.tensorboard_plugin.loader:PrivacyLoader"],
+    },
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",

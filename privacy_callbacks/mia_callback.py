@@ -6,6 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -36,13 +37,13 @@ from .fit_doubts import (
 )
 from .lockstep import Lockstep
 from .null_check import null_check
-from .picture_grid import images_of, picture_grid
+from .picture_grid import images_of, picture_grid, pictures_of
 from .publisher import Publisher
 from .tensorboard_log import check_writable
 from .weight_fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
 
 # Models that some callback of ours has seen in training: for them no audit is a null check, compiled afresh or not.
 _TRAINED: WeakSet[Any] = WeakSet()
@@ -267,6 +268,8 @@ class MIACallback(Findings, keras.callbacks.Callback):
             with self._training_goes_on():
                 self._audit(epoch)
         if logs is not None:
+            with self._training_goes_on():
+                self._publisher.epoch(logs, epoch)
             self._warn_of_taken_keys(logs)
             logs.update(self._publisher.values)
 
@@ -283,8 +286,7 @@ class MIACallback(Findings, keras.callbacks.Callback):
             with self._training_goes_on():
                 if self._epoch is not None:
                     newest = self._audit_after_training(self._epoch)
-                    self._publisher.text(newest.reports[0], "after_training", self._epoch)
-                    self._publisher.lines(str(self.verdict), "verdict", self._epoch)
+                    self._publisher.at_the_end(newest.reports[0], self.verdict, self._epoch)
                     if self._log_records and newest.scores:
                         self._show_records(self._epoch)
         finally:
@@ -329,6 +331,8 @@ class MIACallback(Findings, keras.callbacks.Callback):
         self._scheduled_epoch = epoch
         self._publisher.publish(audit.whole, audit.sliced, epoch)
         self._warn_of_failures(audit)
+        if self._log_records and self._log_dir is not None and audit.scores:
+            self._list_records(epoch)
 
     def _audit_before_training(self) -> None:
         assert self._auditor is not None
@@ -341,7 +345,7 @@ class MIACallback(Findings, keras.callbacks.Callback):
             self._auditor.void = self._auditor.void or alarm
             audit = self._run(BEFORE_TRAINING)
         self._course.keep(audit)
-        self._publisher.text(audit.reports[0], "before_training", 0)
+        self._publisher.before_training(audit.whole, audit.sliced, BEFORE_TRAINING)
 
     def _audit_after_training(self, epoch: int) -> Audit:
         """Of the last epoch, unless it has been audited and the weights are still the same (an averaging optimizer's are not)."""
@@ -351,17 +355,28 @@ class MIACallback(Findings, keras.callbacks.Callback):
             audit = self._run(epoch)
             self._course.keep(audit, in_course=self._scheduled_epoch != epoch)
             self._warn_of_failures(audit)
-            self._publisher.show(audit.reports, epoch)
+            self._publisher.show(audit.whole, audit.sliced, epoch)
         elif self._course.last.fingerprint != fingerprint(self.model):
-            self._course.keep(self._run(epoch, notes=(HELD_NOW,)), in_course=False)
+            audit = self._run(epoch, notes=(HELD_NOW,))
+            self._course.keep(audit, in_course=False)
+            self._publisher.show_in_tab(audit.whole, audit.sliced, epoch)
         assert self._course.last is not None
         return self._course.last
 
-    def _show_records(self, epoch: int) -> None:
-        """The members most at risk, in TensorBoard."""
+    def _list_records(self, epoch: int) -> pd.DataFrame:
+        """The members most at risk, in the Privacy tab."""
         assert self._publisher is not None
         assert self.audit_set is not None
         risky = self._ranked().head(self._log_records)
+        pictures = partial(pictures_of, self.audit_set) if self._log_pictures else None
+        self._publisher.records(risky, pictures, epoch)
+        return risky
+
+    def _show_records(self, epoch: int) -> None:
+        """The same at the end, and under Text and Images."""
+        assert self._publisher is not None
+        assert self.audit_set is not None
+        risky = self._list_records(epoch)
         self._publisher.lines(risky.to_string(index=False), "records_at_risk", epoch)
         if self._log_pictures:
             self._publisher.picture(picture_grid(images_of(self.audit_set, risky.index)), "pictures_at_risk", epoch)

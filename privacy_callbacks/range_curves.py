@@ -19,6 +19,7 @@ from privacy_callbacks.range_queries.ramia import RaMIA
 
 from .after_the_fact import audit_set_for, audited
 from .plots_metric import BLUE, VERMILION, estimate_of, guessing_at, has_interval, least_range, metric_title
+from .privacy_log import ranges_payload
 from .tensorboard_log import TensorBoardLog
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class RangeCurve:
             for run, reports in (("range_attack", self.ranges), ("point_attack", self.points)):
                 for step, report in zip(steps, reports, strict=True):
                     log.scalars(replace(report, attack=run), step)
+            curves = {RANGE: self.ranges, POINT: self.points}
+            log.plugin_data("range_attack", "ranges", ranges_payload(self.label, self.sizes, curves), 0)
             shown = [column for column in _SHOWN if column in self.table()]
             log.lines(self.table()[shown].to_string(index=False), "range_attack", "table", 0)
         finally:

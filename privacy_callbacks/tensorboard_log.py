@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, SummaryMetadata
 
 from privacy_callbacks.attacks.report import LeakageReport
 
@@ -33,6 +35,7 @@ class TensorBoardLog:
         self._name, self._steps = name, steps
         self._writers: dict[str, Any] = {}
         self._tags: dict[str, str] = {}
+        self._described: set[tuple[str, str]] = set()
 
     def scalars(self, report: LeakageReport, step: int) -> None:
         """Every metric of a report that was not refused, with its interval or null level; of a slice the AUC."""
@@ -44,7 +47,11 @@ class TensorBoardLog:
         # Keras' own TensorBoard callback switches recording off between its epochs.
         with self._writer(report.attack).as_default(step), tf.summary.record_if(True):
             for metric, value in found.items():
-                tf.summary.scalar(f"{place}/{metric}", value, description=_describe(metric, report, self._steps))
+                tag = f"{place}/{metric}"
+                # With the first value alone: that is the one TensorBoard shows, and they are larger than the numbers.
+                new = (report.attack, tag) not in self._described
+                self._described.add((report.attack, tag))
+                tf.summary.scalar(tag, value, description=_describe(metric, report, self._steps) if new else None)
 
     def text(self, report: LeakageReport, tag: str, step: int) -> None:
         """A report's table, under Text."""
@@ -61,6 +68,15 @@ class TensorBoardLog:
         with self._writer(attack).as_default(step), tf.summary.record_if(True):
             tf.summary.image(f"{self._name}/{tag}", pixels[None])
 
+    def plugin_data(self, attack: str, kind: str, content: bytes, step: int) -> None:
+        """A tensor that the Privacy tab reads, in an attack's run; see `privacy_log`."""
+        about = {"schema_version": 1, "name": self._name, "attack": attack, "kind": kind}
+        plugin = SummaryMetadata.PluginData(plugin_name="privacy", content=json.dumps(about).encode())
+        # Without a data class TensorBoard's data provider does not list it.
+        metadata = SummaryMetadata(plugin_data=plugin, data_class=DATA_CLASS_TENSOR)
+        with self._writer(attack).as_default(step), tf.summary.record_if(True):
+            tf.summary.write(f"{self._name}/privacy_{kind}", tf.constant(content), step, metadata)
+
     def flush(self) -> None:
         """Makes what was written visible to a TensorBoard that is already running."""
         for writer in self._writers.values():
@@ -70,7 +86,7 @@ class TensorBoardLog:
         """Closes the files; a later report opens new ones."""
         for writer in self._writers.values():
             writer.close()
-        self._writers = {}
+        self._writers, self._described = {}, set()
 
     def _tag_of(self, slice: str) -> str:
         """A tag of its own for each slice's name."""

@@ -51,13 +51,19 @@ def install(python, *what, cwd):
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_exactly_the_three_packages(wheel):
+def test_the_wheel_holds_exactly_these_packages_and_the_page(wheel):
     import zipfile
 
     names = zipfile.ZipFile(wheel).namelist()
     packages = {Path(name).parent.as_posix() for name in names if name.endswith(".py")}
-    assert packages == {"privacy_callbacks", "privacy_callbacks/attacks", "privacy_callbacks/range_queries"}
+    inner = ("attacks", "range_queries", "privacy_page", "tensorboard_plugin")
+    assert packages == {"privacy_callbacks", *(f"privacy_callbacks/{name}" for name in inner)}
     assert {"privacy_callbacks/py.typed", "privacy_callbacks/VERSION"} <= set(names)
+    static = ROOT / "privacy_callbacks" / "privacy_page" / "static"
+    page = {f"privacy_callbacks/privacy_page/static/{path.name}" for path in static.iterdir()}
+    assert page == {name for name in names if "/static/" in name}
+    (points,) = [name for name in names if name.endswith("entry_points.txt")]
+    assert "[tensorboard_plugins]" in zipfile.ZipFile(wheel).read(points).decode()
 
 
 @pytest.mark.slow

@@ -1,0 +1,207 @@
+"""Nothing in an event file is taken for granted: what may be shown, and why the rest may not."""
+
+import json
+import zlib
+
+import numpy as np
+import pytest
+from page.privacy_logs import content_of, packed
+from page.privacy_payloads import audit_pieces, picture, ranges_payload, records_payload
+
+from privacy_callbacks.attacks.report import LeakageReport
+from privacy_callbacks.tensorboard_plugin.payload_kinds import KINDS
+from privacy_callbacks.tensorboard_plugin.payload_values import PayloadError
+from privacy_callbacks.tensorboard_plugin.payloads import MOST_BYTES, Header, header_of, payload_of, tensor_bytes
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    """The payload of every kind, as an audit writes it."""
+    rng = np.random.default_rng(0)
+    audit, details = audit_pieces("lira", 3, rng.normal(size=400) + np.repeat([0.5, 0], 200), 200, headline=True)
+    return {
+        "audit": audit.payload,
+        "details": details.payload,
+        "training": {"logs": {"loss": 0.25, "val_loss": 1 / 3}},
+        "records": records_payload([3, 5], ["lira"], rng),
+        "pictures": {"pictures": {"3": picture(3)}},
+        "verdict": {"text": "A leak.", "detected": {"lira": 3, "loss": None}, "void": None},
+        "ranges": ranges_payload([1.0, 2.0], seed=0),
+    }
+
+
+def changed(payload, path, value):
+    """A copy with another value at a path of keys; a missing one if the value is `...`."""
+    copy = json.loads(json.dumps(payload))
+    held = copy
+    for key in path[:-1]:
+        held = held[key]
+    if value is ...:
+        del held[path[-1]]
+    else:
+        held[path[-1]] = value
+    return copy
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_audit_writes_is_read_as_it_was_but_for_digits_beyond_the_sixth(kind, pieces):
+    def close(found, written):
+        if isinstance(written, dict):
+            assert set(written) <= set(found)
+            for name, part in written.items():
+                close(found[name], part)
+        elif isinstance(written, list):
+            assert len(found) == len(written)
+            for one, part in zip(found, written, strict=True):
+                close(one, part)
+        else:
+            assert found == (pytest.approx(written, rel=5e-6) if isinstance(written, float) else written)
+
+    close(payload_of(kind, packed(pieces[kind])), json.loads(json.dumps(pieces[kind])))
+
+
+def test_a_report_can_be_read_back_from_what_is_shown(pieces):
+    report = payload_of("audit", packed(pieces["audit"]))["report"]
+    assert float(LeakageReport.from_dict(report).auc) == pytest.approx(
+        pieces["audit"]["report"]["auc"]["value"], rel=5e-6
+    )
+
+
+def test_a_band_may_have_gaps(pieces):
+    low = payload_of("details", packed(pieces["details"]))["roc"]["low"]
+    assert low[0] is None
+    assert None not in low[1:]
+
+
+def test_numbers_have_six_digits_and_those_that_are_not_finite_are_named(pieces):
+    assert payload_of("training", packed(pieces["training"]))["logs"] == {"loss": 0.25, "val_loss": 0.333333}
+    endless = zlib.compress(b'{"logs": {"a": "NaN", "b": "-Infinity", "c": 1e999, "d": "much", "e": [1], "f": true}}')
+    logs = payload_of("training", endless)["logs"]
+    assert logs == {"a": "NaN", "b": "-Infinity", "c": "Infinity", "d": None, "e": None, "f": None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "told"),
+    [
+        ("audit", ["report"], [], "'report' is \\[\\], where fields by name"),
+        ("audit", ["report", "auc", "value"], "high", "where a number"),
+        ("audit", ["report", "auc", "value"], ..., "has no 'value'"),
+        ("audit", ["report", "auc"], 0.6, "where fields by name"),
+        ("audit", ["report", "auc"], None, "says otherwise"),
+        ("audit", ["report", "tpr_at_fpr_1e-2"], "x", "where fields by name"),
+        ("audit", ["report", "num_members"], -1, "0 or more"),
+        ("audit", ["report", "num_members"], True, "whole number"),
+        ("audit", ["report", "num_members"], 2**70, "whole number"),
+        ("audit", ["report", "warnings"], "one", "where a list"),
+        ("audit", ["report", "notes"], [1], "where a string"),
+        ("audit", ["report", "refusals"], {"auc": 1}, "where a string"),
+        ("audit", ["report", "schema_version"], 3, "newer version"),
+        ("audit", ["report", "failed"], "no", "where true or false"),
+        ("audit", ["headline"], ..., "has no 'headline'"),
+        ("audit", ["words"], None, "where a string"),
+        ("audit", ["words"], "x" * 20_001, "where a string"),
+        ("details", ["roc", "tpr"], [0.5], "different lengths"),
+        ("details", ["roc", "fpr", 0], 0.9, "do not ascend"),
+        ("details", ["roc", "fpr", 0], -0.1, "finite numbers"),
+        ("details", ["roc", "low", 0], "NaN", "finite numbers"),
+        ("details", ["roc", "num_members"], ..., "has no 'num_members' in its ROC"),
+        ("details", ["scores", "members"], [1], "1 entries, where 40"),
+        ("details", ["scores", "edges", 0], 1e9, "do not ascend"),
+        ("details", ["scores", "below"], [1], "1 entries, where 2"),
+        ("details", ["slices"], [1], "where fields by name"),
+        ("details", ["slices", 0, "slice"], 3, "where a string"),
+        ("details", ["slices_left_out"], 0.5, "whole number"),
+        ("details", ["roc", "fpr"], [0.5] * 10_001, "where a list"),
+        ("training", ["logs"], [], "where fields by name"),
+        ("records", ["columns"], "id", "where a list"),
+        ("records", ["rows", 0, "row"], ..., "has no 'row'"),
+        ("records", ["rows", 0, "id"], ["x"], "where a number"),
+        ("pictures", ["pictures", "3", "png"], "PHN2Zz4=", "no PNG"),
+        ("pictures", ["pictures", "3", "png"], "<svg>", "no base64"),
+        ("pictures", ["pictures", "3", "png"], 7, "no base64"),
+        ("pictures", ["pictures", "3", "width"], 10**6, "4096 pixels"),
+        ("pictures", ["pictures", "x"], picture(1), "belongs to no row"),
+        ("verdict", ["detected"], {"lira": "soon"}, "whole number"),
+        ("ranges", ["sizes"], [1], "has 2 reports, where 1"),
+        ("ranges", ["curves", 0, "reports", 0], None, "where fields by name"),
+    ],
+)
+def test_a_damaged_piece_is_refused_in_words(kind, path, value, told, pieces):
+    with pytest.raises(PayloadError, match=told):
+        payload_of(kind, packed(changed(pieces[kind], path, value)))
+
+
+def test_what_a_newer_version_adds_is_left_out(pieces):
+    further = {**pieces["verdict"], "html": "<script>"}
+    assert payload_of("verdict", packed(further)) == payload_of("verdict", packed(pieces["verdict"]))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "told"),
+    [
+        (b"", "cut short"),
+        (b"{}", "no compressed text"),
+        (zlib.compress(b'{"logs": {}}')[:-6], "cut short"),
+        (zlib.compress(b"{"), "no JSON"),
+        (zlib.compress(b'{"logs": {"loss": NaN}}'), "no JSON"),
+        (zlib.compress(b'{"logs": {"loss": ' + b"9" * 5_000 + b"}}"), "no JSON"),
+        (zlib.compress(b"\xff\xfe"), "no JSON"),
+        (zlib.compress(b"[]"), "fields by name"),
+        (zlib.compress(b"[" * 100_000), "nested deeper than 12 levels"),
+        (zlib.compress(b'{"logs": {"loss": ' + b"[" * 13 + b"]" * 13 + b"}}"), "nested deeper than 12 levels"),
+        (zlib.compress(b" " * (MOST_BYTES + 1)), "more than 4 MiB"),
+    ],
+)
+def test_a_tensor_that_holds_no_payload_is_refused_in_words(tensor, told):
+    with pytest.raises(PayloadError, match=told):
+        payload_of("training", tensor)
+
+
+def test_brackets_within_strings_are_no_nesting():
+    assert payload_of("training", zlib.compress(b'{"logs": {"' + rb"[\"[" * 50 + b'": 1}}'))["logs"] == {'["[' * 50: 1}
+
+
+def test_a_text_made_to_be_slow_is_refused_at_once():
+    with pytest.raises(PayloadError, match="no JSON"):
+        payload_of("training", zlib.compress(b'"' + rb"\"" * 1_000_000))
+
+
+def test_halves_of_letters_become_question_marks():
+    found = payload_of("training", zlib.compress(rb'{"logs": {"\ud800x": 1}}'))
+    assert found == {"logs": {"?x": 1}}
+
+
+@pytest.mark.parametrize(
+    ("tensor", "held"),
+    [
+        (np.array(b"x", dtype=object), b"x"),
+        (np.array([b"x"], dtype=object), b"x"),
+        (np.array([b"x", b"y"], dtype=object), None),
+        (np.zeros(3), None),
+        (np.array(1.5), None),
+        (np.array([], dtype=object), None),
+    ],
+)
+def test_a_tensor_holds_one_string_or_nothing(tensor, held):
+    assert tensor_bytes(tensor) == held
+
+
+def test_a_series_says_what_it_is():
+    assert header_of(content_of("mia", "lira", "audit")) == Header("mia", "lira", "audit")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "no JSON"),
+        (b"[1]", "fields by name"),
+        (content_of("mia", "lira", "audit", schema_version=2), "schema version 2; a newer version"),
+        (content_of("mia", "lira", "dances"), "kind 'dances' is unknown"),
+        (content_of("", "lira", "audit"), "no callback or no attack"),
+        (content_of("mia", 3, "audit"), "where a string"),
+        (content_of("x" * 5_000, "lira", "audit"), "bytes"),
+    ],
+)
+def test_a_series_that_says_something_else_is_refused_in_words(content, told):
+    with pytest.raises(PayloadError, match=told):
+        header_of(content)
