@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from privacy_callbacks.attacks.report import LeakageReport
 
     from .after_the_fact import audit
+    from .hparams_tab import hparams_metrics
     from .leakage_limit import LeakageLimit
     from .mia_callback import MIACallback
     from .private_checkpoint import PrivateCheckpoint
@@ -37,6 +38,7 @@ _HOME = {
     "RangeCurve": "privacy_callbacks.range_curves",
     "audit": "privacy_callbacks.after_the_fact",
     "audit_ranges": "privacy_callbacks.range_audit",
+    "hparams_metrics": "privacy_callbacks.hparams_tab",
     "range_curve": "privacy_callbacks.range_curves",
 }
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "RangeCurve",
     "audit",
     "audit_ranges",
+    "hparams_metrics",
     "range_curve",
 ]
 
