@@ -31,6 +31,7 @@ bench: $(READY) ## costs as ratios, measured side by side
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/attacks.py
 	$(BIN)/python benchmarks/ranges.py
+	$(BIN)/python benchmarks/privacy_tab.py
 
 study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about half an hour
 	$(BIN)/python benchmarks/power.py
