@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from . import plain_fields as plain
 from .estimate import LEVEL
 from .report import LeakageReport
 from .report_in_words import in_words
+from .roc import RocCurve
 from .roc_points import roc_points
 from .score_bins import score_counts
 
@@ -36,7 +38,7 @@ def details_of(
     worst_first = sorted(sliced, key=_harmlessness)
     return {
         "roc": None if roc is None else rounded(roc_points(roc, level, band=whole.folds == 1)),
-        "scores": None if roc is None else rounded({**score_counts(roc), "ranks": whole.folds > 1}),
+        "scores": None if roc is None else _histogram(roc, ranks=whole.folds > 1),
         "slices": [_slice(report) for report in worst_first[:most_slices]],
         "slices_left_out": max(0, len(worst_first) - most_slices),
     }
@@ -51,6 +53,14 @@ def rounded(value: Any) -> Any:
     if isinstance(value, float):
         return plain.of(float(f"{value:.{_DIGITS}g}"))
     return plain.of(value)
+
+
+def _histogram(roc: RocCurve, ranks: bool) -> dict[str, Any]:
+    counts = score_counts(roc)
+    edges = counts["edges"]
+    # To a thousandth of a bin: six digits of scores that lie close together could be one number.
+    decimals = 3 - math.floor(math.log10(edges[1] - edges[0]))
+    return {**counts, "edges": [round(edge, decimals) for edge in edges], "ranks": ranks}
 
 
 def _harmlessness(report: LeakageReport) -> tuple[bool, float, float]:

@@ -27,7 +27,7 @@ def roc_points(roc: RocCurve, level: float = LEVEL, *, band: bool = True) -> dic
       level: of the band.
       band: False for a curve that has none: scores of several cross-fitted attackers are joined in it.
     Returns:
-      `fpr`, `tpr` [k] (of equal FPR the first and the last point at most), `low`, `high` [k] (None where FPR is 0, and
+      `fpr`, `tpr` [k] (a curve of few points whole), `low`, `high` [k] (None where FPR is 0, and
       altogether without a band), `level`, `num_members`, `num_nonmembers`.
     """
     kept = _kept(roc)

@@ -69,6 +69,6 @@ def _edges(values: NDArray[np.float64], low: float, high: float, fewest: int) ->
     distinct = np.unique(shown)
     if 4 * distinct.size <= shown.size:  # a grid, such as 0 and 1: bins narrower than its steps would show a comb
         steps = (high - low) / np.diff(distinct).min()
-        bins = int(np.rint(steps)) + 1 if steps <= _MOST_BINS else bins
+        bins = int(np.rint(steps)) + 1 if steps < _MOST_BINS else bins
     half = (high - low) / (bins - 1) / 2
     return np.linspace(low - half, high + half, bins + 1)

@@ -13,6 +13,7 @@ from privacy_callbacks.attacks.report import LeakageReport
 from .auditing import Audit
 
 BEFORE_TRAINING = -1
+_OFTEN = 20
 
 
 class Course:
@@ -51,6 +52,12 @@ class Course:
                 # Of one attack alone: another's scores have another scale and meaning.
                 first = audit.scores.get(audit.reports[0].attack, np.full(audit.loss.shape, np.nan))
                 self.headline.append(first.astype(np.float32))
+
+    @property
+    def is_milestone(self) -> bool:
+        """True at the first twenty audits, then at every second, third, …: ranking all of them at each would cost ever more."""
+        audits = len(self.losses)
+        return audits % max(1, -(-audits // _OFTEN)) == 0
 
     def before(self, step: int | None) -> list[NDArray[Any]]:
         """The losses at the epochs audited before this one; at all of them for no epoch's end."""

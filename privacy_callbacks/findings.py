@@ -23,7 +23,6 @@ from .auditing import Audit, Auditor, ShadowAnswers
 from .course import Course
 from .experiment import owners
 from .lockstep import Lockstep
-from .publisher import Publisher
 from .records_at_risk import records_table
 from .weight_fingerprint import fingerprint
 
@@ -41,10 +40,13 @@ class Findings:
     _auditor: Auditor | None
     _lockstep: Lockstep | None
     _course: Course
-    _publisher: Publisher | None
+    _history: Any
     _alpha: float
     _seed: int
     _strict: bool
+
+    def _without_leakage(self, logs: Mapping[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
 
     @property
     def reports(self) -> list[LeakageReport]:
@@ -152,12 +154,11 @@ class Findings:
         return reports_to_markdown(self.reports, verdict=self.verdict)
 
     def _epoch_logs(self) -> dict[str, Any] | None:
-        """Keras' own course of this fit, for a page; None if another fit has been seen since."""
-        history = getattr(self.model, "history", None)
-        keys = [] if self._publisher is None else self._publisher.keys
-        if history is None or not keys or not set(keys) <= set(history.history):
+        """Keras' own course of this fit, for a page; None where hooks were driven by hand."""
+        history = self._history
+        if history is None or not getattr(history, "epoch", None):
             return None
-        others = {name: np.asarray(course) for name, course in history.history.items() if name not in keys}
+        others = {name: np.asarray(course) for name, course in self._without_leakage(history.history).items()}
         values = {
             name: rounded(course.astype(float).tolist())
             for name, course in others.items()

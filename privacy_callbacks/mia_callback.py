@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -91,7 +91,8 @@ class MIACallback(Findings, keras.callbacks.Callback):
       batch_size: the most records in one forward pass; default: about a thousand, fewer where memory asks for it.
       blind_baseline: whether to see, before training, how well a classifier without any model tells the sides apart.
       alpha: the error that `verdict` may have, over all epochs and attacks.
-      log_records: so many of the members most at risk are listed in TensorBoard after training, by id, label and scores.
+      log_records: so many of the members most at risk are listed in TensorBoard, by id, label and scores: in its Privacy tab at
+        the first twenty audits and at ever rarer ones later, and when training ends also as text.
         Otherwise nothing that is written names a record.
       log_pictures: True to show these members as pictures, too, where the model's only input is images. Otherwise what a
         record holds is never written.
@@ -174,6 +175,8 @@ class MIACallback(Findings, keras.callbacks.Callback):
         self._lockstep = None
         self._known_to_fail: set[str] = set()
         self._taken_keys: set[str] = set()
+        self._history: Any = None
+        self._beside: list[MIACallback] = []
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MIACallback:
         """A callback of the same arguments that has not been fitted; tuners copy callbacks for each trial."""
@@ -204,9 +207,9 @@ class MIACallback(Findings, keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self._forget()
         fit = current_fit()
-        if any(
-            isinstance(other, MIACallback) and other is not self and other.name == self.name for other in fit.callbacks
-        ):
+        self._history = getattr(self.model, "history", None) if fit.callbacks else None
+        self._beside = [other for other in fit.callbacks if isinstance(other, MIACallback) and other is not self]
+        if any(other.name == self.name for other in self._beside):
             raise ValueError(f"two callbacks in this fit are called {self.name!r}; give each a name= of its own.")
         if self._log_dir is not None:
             check_writable(f"{self._log_dir}/{self.name}", "log_dir")
@@ -269,7 +272,7 @@ class MIACallback(Findings, keras.callbacks.Callback):
                 self._audit(epoch)
         if logs is not None:
             with self._training_goes_on():
-                self._publisher.epoch(logs, epoch)
+                self._publisher.epoch(self._without_leakage(logs), epoch)
             self._warn_of_taken_keys(logs)
             logs.update(self._publisher.values)
 
@@ -293,6 +296,12 @@ class MIACallback(Findings, keras.callbacks.Callback):
             self._publisher.close()
             if self._lockstep is not None:
                 self._lockstep.close()
+
+    def _without_leakage(self, logs: Mapping[str, Any]) -> dict[str, Any]:
+        """The logs but for what this callback, or another of its kind, wrote into them."""
+        publishers = [one._publisher for one in (self, *self._beside)]
+        taken = {key for publisher in publishers if publisher is not None for key in publisher.keys}
+        return {name: value for name, value in logs.items() if name not in taken}
 
     # What one audit leads to.
 
@@ -331,7 +340,7 @@ class MIACallback(Findings, keras.callbacks.Callback):
         self._scheduled_epoch = epoch
         self._publisher.publish(audit.whole, audit.sliced, epoch)
         self._warn_of_failures(audit)
-        if self._log_records and self._log_dir is not None and audit.scores:
+        if self._log_records and self._log_dir is not None and audit.scores and self._course.is_milestone:
             self._list_records(epoch)
 
     def _audit_before_training(self) -> None:
@@ -367,7 +376,8 @@ class MIACallback(Findings, keras.callbacks.Callback):
         """The members most at risk, in the Privacy tab."""
         assert self._publisher is not None
         assert self.audit_set is not None
-        risky = self._ranked().head(self._log_records)
+        ranked = self._ranked()
+        risky = ranked[ranked["is_member"]].head(self._log_records)
         pictures = partial(pictures_of, self.audit_set) if self._log_pictures else None
         self._publisher.records(risky, pictures, epoch)
         return risky

@@ -61,12 +61,18 @@ class PrivacyLog:
 
     def training(self, logs: Mapping[str, Any], step: int) -> None:
         """Keras' logs of an epoch, those that are numbers."""
-        found = {str(name): float(value) for name, value in logs.items() if np.ndim(value) == 0 and _is_number(value)}
-        self._write(self._headline, "training", compressed({"logs": rounded(found)}), step)
+        figures = {str(name): _figure(value) for name, value in logs.items()}
+        found = {name: rounded(figure) for name, figure in figures.items() if figure is not None}
+        self._write(self._headline, "training", compressed({"logs": found}), step)
 
     def records(self, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], step: int) -> None:
-        """The members most at risk, worst first; each row has its record's number under `row`. As many as there is room for."""
-        kept = [{name: _plain_cell(value) for name, value in row.items()} for row in rows]
+        """The members most at risk, worst first; each row has its record's number under `row`. As many as there is room for.
+
+        Ids become text, since not every whole number is one to JavaScript.
+        """
+        kept = [
+            {name: _text(value) if name == "id" else _plain_cell(value) for name, value in row.items()} for row in rows
+        ]
         written = compressed({"columns": list(columns), "rows": kept})
         while len(written) > MOST_BYTES_AN_AUDIT // 4 and len(kept) > 1:
             kept = kept[: len(kept) // 2]
@@ -84,10 +90,10 @@ class PrivacyLog:
         known = len(found)
         for row, shades in pixels.items():
             png = bytes(tf.io.encode_png(shades).numpy())
+            self._pictured.add(row)  # tried once
             if self._picture_bytes + len(png) > MOST_PICTURE_BYTES:
-                break
+                continue
             self._picture_bytes += len(png)
-            self._pictured.add(row)
             height, width = shades.shape[:2]
             found[str(row)] = {"png": base64.b64encode(png).decode(), "width": width, "height": height}
         if len(found) > known:
@@ -153,22 +159,33 @@ def _shortened(content: Any, longest: int) -> Any:
     return content
 
 
-def _is_number(value: Any) -> bool:
+def _figure(value: Any) -> float | None:
+    """The value as a number, if it is one."""
+    if isinstance(value, (str, bytes)):
+        return None
     try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return not isinstance(value, (str, bytes))
+        return float(value) if np.ndim(value) == 0 else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _plain_cell(value: Any) -> Any:
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
     if value is None or isinstance(value, (bool, np.bool_)):
         return None if value is None else bool(value)
-    if isinstance(value, (int, np.integer)):
+    if isinstance(value, (int, np.integer)) and abs(int(value)) < 2**53:
         return int(value)
-    if _is_number(value):
+    if isinstance(value, (float, np.floating)):
         return rounded(float(value))
+    text = _text(value)
+    return None if text == "<NA>" else text
+
+
+def _text(value: Any) -> str:
+    """The value as text; a long one without its middle, since beginnings and ends tell records apart."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        value = int(value)  # as in tables with gaps, where whole numbers are floats
     text = str(value)
-    return None if text == "<NA>" else text[:_LONGEST_TEXT]
+    half = _LONGEST_TEXT // 2
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: half - 1]}…{text[-half:]}"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEADLINE_FPR = 0.01
+MOST_SLICE_CHARTS = 60  # of all attacks together; the Privacy tab tells of more
 _HEADLINE_METRICS = ("auc", "advantage", "youden_j", low_fpr_name(HEADLINE_FPR))
 
 
@@ -70,7 +71,7 @@ class Publisher:
         """An audit, in TensorBoard alone: its scalars, and what the Privacy tab reads."""
         if self._log is None or self._tab is None:
             return
-        for report in (*whole, *sliced):
+        for report in (*whole, *_charted(whole, sliced)):
             self._log.scalars(report, epoch)
         self.show_in_tab(whole, sliced, epoch)
 
@@ -94,7 +95,7 @@ class Publisher:
     def epoch(self, logs: Mapping[str, Any], epoch: int) -> None:
         """Keras' logs of an epoch, for the Privacy tab."""
         if self._log is not None and self._tab is not None:
-            self._tab.training({name: value for name, value in logs.items() if name not in self.keys}, epoch)
+            self._tab.training(logs, epoch)
             self._log.flush()
 
     def records(
@@ -145,6 +146,17 @@ class Publisher:
         """Closes TensorBoard's files."""
         if self._log is not None:
             self._log.close()
+
+
+def _charted(whole: Sequence[LeakageReport], sliced: Sequence[LeakageReport]) -> list[LeakageReport]:
+    """The slices that get charts of their own: those of the first attacks, while there are not too many to look at."""
+    found: list[LeakageReport] = []
+    for report in whole:
+        own = [part for part in sliced if part.attack == report.attack]
+        if len(found) + len(own) > MOST_SLICE_CHARTS:
+            break
+        found += own
+    return found
 
 
 def _plain(estimate: Estimate | None) -> float:

@@ -71,13 +71,16 @@ def one_file_page(data: Mapping[str, Any], title: str, static: Path = STATIC) ->
 
 
 def write_page(page: str, path: str | os.PathLike[str]) -> None:
-    """Writes a page: the file is whole, or stays what it was before.
+    """Writes a page: the file is whole, or stays what it was before. A link stays a link, and a device a device.
 
     Raises:
       OSError: if it cannot be written.
     """
-    where = Path(path)
-    unfinished = where.with_name(f"{where.name}.{uuid.uuid4().hex}.unfinished")
+    where = Path(os.path.realpath(path))
+    if where.exists() and not where.is_file():
+        where.write_bytes(page.encode())
+        return
+    unfinished = where.with_name(f"{uuid.uuid4().hex}.unfinished")  # the name itself may be as long as names can be
     try:
         unfinished.write_bytes(page.encode())
         os.replace(unfinished, where)

@@ -80,3 +80,20 @@ def test_numbers_are_rounded_to_six_digits_and_infinite_ones_are_words():
     assert rounded({"a": (1 / 3, np.float32(2.5), np.int64(7), True, None, float("-inf"), "x")}) == {
         "a": [0.333333, 2.5, 7, True, None, "-Infinity", "x"]
     }
+
+
+@pytest.mark.parametrize(
+    "scores", [lambda z: 1e6 + 0.1 * z, lambda z: (1 - 1e-6 * abs(z)).astype("float32"), lambda z: 1e-300 * z]
+)
+def test_bins_of_scores_that_lie_close_together_have_a_width(scores):
+    truth = np.arange(1_000) < 500
+    values = scores(np.random.default_rng(0).normal(size=1_000))
+    edges = details_of(LeakageReport.from_scores(values, truth))["scores"]["edges"]
+    gaps = np.diff(edges)
+    assert (gaps > 0).all()
+    np.testing.assert_allclose(gaps, gaps.mean(), rtol=0.01)
+
+
+def test_the_band_is_at_the_reports_own_level():
+    values, truth = scored()
+    assert details_of(LeakageReport.from_scores(values, truth, level=0.9))["roc"]["level"] == 0.9

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import html.parser
 import json
+import os
 import re
+import stat
 
 import numpy as np
 import pytest
@@ -241,3 +243,18 @@ export function startOneFile() {
         assert page.evaluate("window.injected") is None
         assert page.evaluate("getComputedStyle(document.getElementById('styled')).color") == "rgb(1, 2, 3)"
         assert any("Content Security Policy" in text for _, text in watched.console)
+
+
+def test_a_link_stays_a_link_and_a_long_name_can_be_written(tmp_path):
+    place, link = tmp_path / f"{'x' * 240}.html", tmp_path / "link.html"
+    place.write_text("old")
+    link.symlink_to(place)
+    write_page("new", link)
+    assert link.is_symlink()
+    assert place.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([place.name, link.name])
+
+
+def test_a_device_stays_a_device():
+    write_page("nowhere", os.devnull)
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)

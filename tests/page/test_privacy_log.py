@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from privacy_callbacks import AuditSet, AuditWarning, LeakageReport, MIACallback
 from privacy_callbacks.attacks import LiRA, Slice, Threshold, leak_verdict
 from privacy_callbacks.attacks.by_slice import sliced_reports
+from privacy_callbacks.course import Course
 from privacy_callbacks.privacy_log import MOST_BYTES_AN_AUDIT, MOST_PICTURE_BYTES, PrivacyLog, ranges_payload
 from privacy_callbacks.publisher import Publisher
 from privacy_callbacks.tensorboard_log import TensorBoardLog
@@ -100,6 +101,7 @@ def test_ids_of_records_are_written_only_when_asked_for(make_model, blobs, tmp_p
     assert sorted(told) == [0, 1, 2]
     table = mia.records().head(7)
     assert [row["id"] for row in told[2]["rows"]] == list(table["id"])
+    assert all(row["id"].startswith("patient") for table in told.values() for row in table["rows"])
     assert [row["risk_rank"] for row in told[2]["rows"]] == list(range(1, 8))
     assert [row["loss"] for row in told[2]["rows"]] == pytest.approx(list(table["loss"]), rel=1e-5)
     assert told[2]["columns"][0] == "id"
@@ -196,6 +198,8 @@ def test_many_or_large_records_are_cut_to_what_there_is_room_for():
     tab.records(["id", "loss"], rows, 0)
     assert log.sizes["loss", "records", 0] <= MOST_BYTES_AN_AUDIT / 4
     kept = log.contents["loss", "records", 0]["rows"]
+    assert all(row["id"][:39] == rows[row["row"]]["id"][:39] for row in kept)  # without its middle
+    assert all(row["id"][-40:] == rows[row["row"]]["id"][-40:] for row in kept)
     assert [row["row"] for row in kept] == list(range(len(kept)))
     assert max(len(row["id"]) for row in kept) <= 80
     for step in range(3):
@@ -309,4 +313,86 @@ def test_whole_numbers_of_records_stay_whole(make_model, blobs, tmp_path):
     mia = MIACallback(*blobs, attacks=Threshold("loss"), log_dir=tmp_path, log_records=3)
     fit(mia, make_model, blobs)
     for row in written(tmp_path / "mia" / "loss", "records")[2]["rows"]:
-        assert all(type(row[name]) is int for name in ("id", "label", "risk_rank"))
+        assert all(type(row[name]) is int for name in ("label", "risk_rank"))
+        assert row["id"].isdecimal()
+
+
+@pytest.mark.parametrize(
+    ("id", "text"),
+    [
+        (2**60 + 1, "1152921504606846977"),
+        (12345678.0, "12345678"),
+        (1.5, "1.5"),
+        (np.int64(7), "7"),
+        (b"a", "a"),
+        (True, "True"),
+    ],
+)
+def test_ids_are_told_to_the_last_digit(id, text):
+    log = Kept()
+    PrivacyLog(log, "loss").records(["id"], [{"row": 0, "id": id}], 0)
+    assert log.contents["loss", "records", 0]["rows"][0]["id"] == text
+
+
+def test_records_at_risk_are_members_even_if_more_were_asked_for(make_model, blobs, tmp_path):
+    mia = MIACallback(*blobs, attacks=Threshold("loss"), log_dir=tmp_path, log_records=1_000)
+    fit(mia, make_model, blobs, epochs=1)
+    rows = written(tmp_path / "mia" / "loss", "records")[0]["rows"]
+    assert len(rows) == 90
+    assert all(row["risk_rank"] is not None and row["row"] < 90 for row in rows)
+
+
+def test_losses_stand_apart_from_what_other_callbacks_of_the_kind_wrote(make_model, blobs, tmp_path):
+    first = MIACallback(*blobs, attacks=Threshold("loss"), name="one", every="train_end")
+    second = MIACallback(*blobs, attacks=Threshold("loss"), log_dir=tmp_path)
+    third = MIACallback(*blobs, attacks=Threshold("loss"), name="three")
+    fit(third, make_model, blobs, first, second, epochs=2)
+    assert set(written(tmp_path / "mia" / "loss", "training")[1]["logs"]) == {"loss"}
+    assert set(first._epoch_logs()["values"]) == {"loss"}  # though it leaves the logs alone
+
+
+def test_odd_numbers_in_the_logs_cost_no_epoch():
+    log = Kept()
+    PrivacyLog(log, "loss").training({"loss": 0.5, "huge": 10**400, "ragged": [[1], [1, 2]]}, 0)
+    assert log.contents["loss", "training", 0] == {"logs": {"loss": 0.5}}
+
+
+def test_a_picture_without_room_is_tried_once_and_hides_no_smaller_one():
+    log = Kept()
+    tab = PrivacyLog(log, "loss")
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3)).astype(np.uint8)
+    tab.pictures({1: noise, 2: noise[:2, :2]}, 0)
+    assert set(log.contents["loss", "pictures", 0]["pictures"]) == {"2"}
+    assert tab.unpictured([1, 2, 3]) == [3]
+
+
+def test_descriptions_of_scalars_are_written_with_their_first_value_alone(make_model, blobs, tmp_path):
+    fit(MIACallback(*blobs, attacks=Threshold("loss"), log_dir=tmp_path), make_model, blobs)
+    run = EventAccumulator(str(tmp_path / "mia" / "loss"), size_guidance={"tensors": 0}).Reload()
+    assert "random member outscores" in run.SummaryMetadata("mia/auc").summary_description
+    (file,) = (tmp_path / "mia" / "loss").iterdir()
+    assert (
+        file.read_bytes().count(b"Probability that a random member outscores a random non-member") == 3
+    )  # value, low, high
+
+
+def test_charts_are_for_so_many_slices_as_one_can_look_at(tmp_path):
+    whole, sliced = reports_of(["loss", "lira", "rmia"], 25, 400)
+    publisher = Publisher(keras.Sequential(), "mia", ["loss", "lira", "rmia"], str(tmp_path), True)
+    publisher.show(whole, sliced, 0)
+    publisher.close()
+    for attack, charts in (("loss", 25), ("lira", 25), ("rmia", 0)):
+        run = EventAccumulator(str(tmp_path / "mia" / attack), size_guidance={"tensors": 0}).Reload()
+        tags = [tag for tag in run.Tags()["tensors"] if tag.startswith("mia_slices/") and tag.endswith("/auc")]
+        assert len(tags) == charts
+
+
+def test_records_are_listed_ever_more_rarely():
+    course = Course()
+    listed = []
+    for audit in range(1, 201):
+        course.losses.append(None)
+        listed += [audit] if course.is_milestone else []
+    assert listed[:20] == list(range(1, 21))
+    assert listed[20:30] == list(range(22, 41, 2))
+    assert len(listed) < 75
