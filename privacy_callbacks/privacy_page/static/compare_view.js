@@ -97,7 +97,8 @@ function lastEpochs(courses, metric, utility) {
     return h("tr", { "data-run": run.id }, h("th", { scope: "row" }, nameText(run.id)), h("td", {}, headlineOf(run) ? nameText(headlineOf(run).attack) : "–"), cells.map((text) => h("td", { class: "figure" }, text)));
   });
   const heads = ["run", "attack", "last epoch", shortName(utility, 40), metricTitle(metric)];
-  return h("table", {}, h("thead", {}, h("tr", {}, heads.map((text, place) => h("th", { scope: "col", class: place > 1 ? "figure" : "" }, text)))), h("tbody", {}, rows));
+  const head = h("tr", {}, heads.map((text, place) => h("th", { scope: "col", class: place > 1 ? "figure" : "" }, text)));
+  return h("div", { class: "last-epochs" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows)));
 }
 
 function listenToCourses(view, frame, courses, metric, utility) {
