@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .estimate import Estimate
 from .interval_text import in_percent, is_rate
@@ -17,7 +17,30 @@ _FALSE_ALARMS = {
     0.1: "one false alarm in ten",
     0.001: "one false alarm in a thousand",
 }
-_PAIR = "shown one training record and one other"
+# A note that begins so says that truth is not the records' own membership.
+TRUTH_BY_RANGE = "truth by range"
+
+
+class _Asked(NamedTuple):
+    """How to speak of what an attacker is asked about.
+
+    Attributes:
+      pair: what they are shown.
+      right: which of both they should pick.
+      these: all that they should pick.
+    """
+
+    pair: str
+    right: str
+    these: str
+
+
+_RECORDS = _Asked("shown one training record and one other", "the training record", "training records")
+_RANGES = _Asked(
+    "shown a range around a training record and one around none",
+    "the one that holds it",
+    "ranges that hold a training record",
+)
 
 
 def in_words(report: LeakageReport) -> str:
@@ -42,27 +65,31 @@ def _said(report: LeakageReport) -> str:
         return f"The attack {name} gave no result, so it tells nothing: {_closed(reason)}"
     if report.void is not None:
         return f"Nothing can be concluded from the attack {name}, whatever its numbers say: {_closed(report.void)}"
-    who = f"an attacker ({name})"
-    right = f"the training record {_rate(auc, 'of the time', _COIN, 'a coin')}"
+    asked = _asked(report)
+    who, pair = f"an attacker ({name})", asked.pair
+    right = f"{asked.right} {_rate(auc, 'of the time', _COIN, 'a coin')}"
     if auc.low is None or auc.high is None:
-        return f"{_capital(_PAIR)}, {who} picks {right}. How sure that is was not computed."
+        return f"{_capital(pair)}, {who} picks {right}. How sure that is was not computed."
     if auc.low > _COIN:
-        return f"{_capital(_PAIR)}, {who} picks {right}. {_capital(_at_few_false_alarms(report))}"
+        return f"{_capital(pair)}, {who} picks {right}. {_capital(_at_few_false_alarms(report))}"
+    alone = _rate_above_guessing(report)
+    some = "" if alone is None else f" But some stand out: {_recognised(report, alone)}"
     if auc.high < _COIN:
         return (
-            f"{_capital(who)} does worse than guessing: {_PAIR}, they pick {right}. Answering the other way round would do "
-            "better: the two sides may differ in something else than training, or the signal points the wrong way."
+            f"{_capital(who)} does worse than guessing: {pair}, they pick {right}. Answering the other way round would do "
+            f"better: the two sides may differ in something else than training, or the signal points the wrong way.{some}"
         )
-    alone = _rate_above_guessing(report)
-    if alone is not None:
-        return (
-            f"On the whole it cannot be shown that {who} does better than guessing: {_PAIR}, they pick {right}. But some "
-            f"records stand out: {_recognised(report, alone)}"
-        )
+    if some:
+        return f"On the whole it cannot be shown that {who} does better than guessing: {pair}, they pick {right}.{some}"
     return (
-        f"It cannot be shown that {who} does better than guessing: {_PAIR}, they pick {right}. That is no proof that nothing "
+        f"It cannot be shown that {who} does better than guessing: {pair}, they pick {right}. That is no proof that nothing "
         "leaks."
     )
+
+
+def _asked(report: LeakageReport) -> _Asked:
+    """Ranges, if the report says that truth went by them."""
+    return _RANGES if any(note.startswith(TRUTH_BY_RANGE) for note in report.notes) else _RECORDS
 
 
 def _rate(estimate: Estimate, of_what: str, reference: float, guesser: str) -> str:
@@ -75,16 +102,15 @@ def _rate(estimate: Estimate, of_what: str, reference: float, guesser: str) -> s
 def _at_few_false_alarms(report: LeakageReport) -> str:
     known = next((fpr for fpr in _FALSE_ALARMS if _known(report, fpr) is not None), None)
     if known is None:
-        return "how many training records they recognise at few false alarms, too few records were audited to say."
+        these = _asked(report).these
+        return f"how many {these} they recognise at few false alarms, too few were audited to say."
     return _recognised(report, known)
 
 
 def _recognised(report: LeakageReport, fpr: float) -> str:
     estimate = _known(report, fpr)
     assert estimate is not None
-    return (
-        f"allowed {_FALSE_ALARMS[fpr]}, they recognise {_rate(estimate, 'of the training records', fpr, 'guessing')}."
-    )
+    return f"allowed {_FALSE_ALARMS[fpr]}, they recognise {_rate(estimate, f'of the {_asked(report).these}', fpr, 'guessing')}."
 
 
 def _rate_above_guessing(report: LeakageReport) -> float | None:

@@ -13,6 +13,7 @@ from .cross_fitting import FOLDS
 from .duplicates import record_hashes
 from .record_arrays import Records, joined
 from .record_source import RecordSource
+from .report_in_words import TRUTH_BY_RANGE
 from .sampling import untouched
 
 _RECORDS_AT_ONCE = 4_096
@@ -119,7 +120,7 @@ class QueryTruth(NamedTuple):
         """Sentences for reports: what was counted, what was left out."""
         inside, total = self.is_member & self.known, len(self.known)
         said = [
-            f"truth by range: {int(inside.sum()):,} of {total:,} ranges hold a training record; "
+            f"{TRUTH_BY_RANGE}: {int(inside.sum()):,} of {total:,} ranges hold a training record; "
             f"{int(self.exact.sum()):,} of the queries are training records themselves."
         ]
         if not self.known.all():

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from .range_curves import RangeCurve, range_curve
 
 _HERE = Path(__file__).resolve().parent
-__version__ = (_HERE / "VERSION").read_text().strip()
+try:
+    __version__ = (_HERE / "VERSION").read_text().strip()
+except OSError:  # TensorBoard imports this package: without the file it must still start
+    __version__ = "unknown"
 
 # In a bare checkout `attacks` and `range_queries` lie beside this folder, not inside it; an install puts them inside.
 if not (_HERE / "attacks").exists() and (_HERE.parent / "attacks" / "threshold.py").exists():

@@ -112,8 +112,13 @@ def _run(reader: LogReader, id: str, name: str) -> RunLog:
 
 
 def _by_step(reader: LogReader, run: RunLog, kind: str, problems: list[str]) -> dict[int, dict[str, Any]]:
+    """A kind that one attack's run holds; of several, left by earlier fits with another first attack, the newest."""
     listings = [log.kinds[kind] for log in run.attacks if kind in log.kinds]
-    found: dict[int, dict[str, Any]] = {}
-    for listing, series in reader.series(listings, problems).items():
-        found |= series.payloads(problems, listing.path)
-    return dict(sorted(found.items()))
+    newest = max(listings, key=lambda listing: listing.state[1] or 0.0, default=None)
+    if newest is None:
+        return {}
+    return {
+        step: found
+        for listing, series in reader.series([newest], problems).items()
+        for step, found in series.payloads(problems, listing.path).items()
+    }

@@ -71,15 +71,14 @@ class EventFiles:
     def _runs_in(self, groups: Iterable[str]) -> Iterator[str]:
         for group in groups:
             inside = self._inside(group)
-            for sub in sorted(inside.iterdir()) if inside and inside.is_dir() else ():
+            for sub in _entries(inside):
                 if sub.is_dir():
                     yield os.path.normpath(os.path.join(group, sub.name))
 
     def _files_of(self, run: str) -> list[Path]:
-        inside = self._inside(run)
-        if inside is None or not inside.is_dir():
-            return []
-        return sorted(path for path in inside.iterdir() if _EVENT_FILE in path.name and self._inside(path))
+        # Regular files alone: a pipe of such a name would never end.
+        found = [path for path in _entries(self._inside(run)) if _EVENT_FILE in path.name]
+        return [path for path in found if self._inside(path) and path.is_file()]
 
     def _inside(self, path: str | Path) -> Path | None:
         """The real path, if it lies in the folder."""
@@ -115,6 +114,14 @@ class EventFiles:
         return known
 
 
+def _entries(folder: Path | None) -> list[Path]:
+    """What a folder holds, by name; nothing if it may not be read."""
+    try:
+        return sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
+    except OSError:
+        return []
+
+
 def _walked(file: Path, status: os.stat_result, known: FileState | None) -> FileState:
     """From record to record, beginning where an earlier walk ended."""
     at, last = (known.whole, known.last) if known else (0, None)
@@ -123,7 +130,7 @@ def _walked(file: Path, status: os.stat_result, known: FileState | None) -> File
         while at + _HEAD <= status.st_size:
             stream.seek(at)
             (length,) = struct.unpack("<Q", stream.read(8))
-            if length > _LONGEST_RECORD:
+            if not 0 < length <= _LONGEST_RECORD:
                 nonsense = True
                 break
             if at + _HEAD + length + _TAIL > status.st_size:

@@ -47,10 +47,13 @@ class Series:
       kind: of its payloads.
       written: step → the tensor's bytes, or None where it holds no string; ascending.
       known: the same series as it was read before.
+      since: the wall time at which its first piece was written.
     """
 
-    def __init__(self, kind: str, written: Mapping[int, bytes | None], known: Series | None = None) -> None:
-        self._kind, self._written = kind, written
+    def __init__(
+        self, kind: str, written: Mapping[int, bytes | None], known: Series | None = None, since: float = 0.0
+    ) -> None:
+        self._kind, self._written, self.since = kind, written, since
         self._unpacked: dict[int, dict[str, Any] | PayloadError] = {}
         if known is not None:
             before = dict(known._unpacked)  # another request may be adding to it
@@ -196,7 +199,10 @@ class LogReader:
         key = self._key(listing)
         known = self._cache.get(key)
         same_kind = known is not None and known[0].header == listing.header
-        series = Series(listing.header.kind, _newest_course(tensors), known[1] if known and same_kind else None)
+        course = _newest_course(tensors)
+        written = {step: tensor_bytes(tensor.numpy) for step, tensor in course.items()}
+        since = min((float(tensor.wall_time) for tensor in course.values()), default=0.0)
+        series = Series(listing.header.kind, written, known[1] if known and same_kind else None, since)
         self._cache.put(key, listing, series)
         return series
 
@@ -238,18 +244,18 @@ class LogReader:
             return {tag: found for one in tags for tag, found in self._tensors(path, [one], problems).items()}
 
 
-def _newest_course(tensors: Sequence[Any]) -> dict[int, bytes | None]:
-    """Step → bytes, ascending.
+def _newest_course(tensors: Sequence[Any]) -> dict[int, Any]:
+    """Step → tensor, ascending.
 
     Where steps go back, training began anew in the same folder: what was written before at this step and later ones does not
     count. TensorBoard's data server reads so by itself; its Python loader gives all, in the order in which they were written.
     """
-    kept: list[tuple[int, bytes | None]] = []
+    kept: list[tuple[int, Any]] = []
     for tensor in tensors:
         step = int(tensor.step)
         while kept and kept[-1][0] >= step:
             kept.pop()
-        kept.append((step, tensor_bytes(tensor.numpy)))
+        kept.append((step, tensor))
     return dict(kept)
 
 

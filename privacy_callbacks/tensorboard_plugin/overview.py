@@ -57,6 +57,14 @@ def _run_entry(run: RunLog, series: Mapping[Listing, Series], problems: list[str
     read = {log.id: _payloads(log, "audit", series, problems) for log in run.attacks}
     logs = [log for log in run.attacks if read[log.id]]
     headline = _headline(logs, read)
+    since = 0.0 if headline is None else series[headline.kinds["audit"]].since
+    earlier = [log.attack for log in logs if _written(log, "audit") < since]
+    if earlier:
+        problems.append(
+            f"run '{run.id}': {', '.join(earlier)} {'was' if len(earlier) == 1 else 'were'} audited by an earlier fit into the "
+            "same folder, which is not shown."
+        )
+    logs = [log for log in logs if _written(log, "audit") >= since]
     entries = []
     for log in sorted(logs, key=lambda log: log is not headline):  # stable: the others stay sorted by name
         audits = [(step, audit["report"], audit["words"]) for step, audit in read[log.id].items()]
@@ -65,9 +73,9 @@ def _run_entry(run: RunLog, series: Mapping[Listing, Series], problems: list[str
         "id": run.id,
         "run": run.run,
         "name": run.name,
-        "training": _training(_joined(run.attacks, "training", series, problems)),
-        "verdict": next(iter(reversed(_joined(run.attacks, "verdict", series, problems).values())), None),
-        "has_records": any("records" in log.kinds for log in run.attacks),
+        "training": _training(_of_this_fit(headline, "training", since, series, problems)),
+        "verdict": next(iter(reversed(_of_this_fit(headline, "verdict", since, series, problems).values())), None),
+        "has_records": headline is not None and _written(headline, "records") >= max(since, 1.0),
         "attacks": entries,
     }
 
@@ -79,20 +87,25 @@ def _headline(logs: Iterable[AttackLog], read: Mapping[str, Mapping[int, Any]]) 
         audits = read[log.id]
         newest = max(audits)
         said = audits[newest]["headline"]
-        written = log.kinds["audit"].state[1] or 0.0
+        written = _written(log, "audit")
         return said, written if said else 0.0, bool({"training", "records", "verdict"} & set(log.kinds))
 
     return max(logs, key=claim, default=None)
 
 
-def _joined(
-    logs: Iterable[AttackLog], kind: str, series: Mapping[Listing, Series], problems: list[str]
+def _written(log: AttackLog, kind: str) -> float:
+    """The wall time at which the newest piece of a kind was written; 0 if there is none."""
+    listing = log.kinds.get(kind)
+    return 0.0 if listing is None else float(listing.state[1] or 0.0)
+
+
+def _of_this_fit(
+    headline: AttackLog | None, kind: str, since: float, series: Mapping[Listing, Series], problems: list[str]
 ) -> dict[int, dict[str, Any]]:
-    """A kind that only one attack's run should hold, by step, ascending."""
-    found: dict[int, dict[str, Any]] = {}
-    for log in logs:
-        found |= _payloads(log, kind, series, problems)
-    return dict(sorted(found.items()))
+    """A kind that the headline's run holds, by step; nothing, if all of it is older than the fit that is shown."""
+    if headline is None or _written(headline, kind) < since:
+        return {}
+    return _payloads(headline, kind, series, problems)
 
 
 def _payloads(

@@ -9,6 +9,7 @@ from typing import Any
 
 MOST_LETTERS = 20_000
 MOST_ITEMS = 10_000
+MOST_TEXTS = 200
 _NON_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
@@ -69,13 +70,23 @@ def number(value: Any, what: str) -> float | str:
     raise PayloadError(f"its {what} is {_shown(value)}, where a number was expected")
 
 
-def numbers(value: Any, what: str, least: float = -math.inf, most: float = math.inf) -> list[float]:
-    """Finite numbers from `least` to `most`, to 6 significant digits, at most 10,000."""
+def numbers(
+    value: Any, what: str, least: float = -math.inf, most: float = math.inf, exact: bool = False
+) -> list[float]:
+    """Finite numbers from `least` to `most`, at most 10,000; to 6 significant digits unless they are to be exact."""
     found = items(value, what)
     for one in found:
-        if type(one) not in (float, int) or not least <= one <= most or abs(one) == math.inf:
+        if type(one) not in (float, int) or not least <= one <= most or not _is_finite(one):
             raise PayloadError(f"its {what} holds {_shown(one)}, where finite numbers were expected")
-    return [float(f"{one:.6g}") for one in found]
+    return [float(one) if exact else float(f"{one:.6g}") for one in found]
+
+
+def _is_finite(value: float) -> bool:
+    """Whether the value is a finite number to a browser: JSON's whole numbers have no greatest."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def counts(value: Any, what: str, size: int | None = None) -> list[int]:
@@ -94,8 +105,8 @@ def items(value: Any, what: str) -> list[Any]:
 
 
 def texts(value: Any, what: str) -> list[str]:
-    """A list of strings."""
-    return [text(one, what) for one in items(value, what)]
+    """A list of strings, the first 200 of them."""
+    return [text(one, what) for one in items(value, what)[:MOST_TEXTS]]
 
 
 def or_none(read: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:

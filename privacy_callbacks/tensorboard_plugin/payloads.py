@@ -64,7 +64,12 @@ def payload_of(kind: str, tensor: bytes) -> dict[str, Any]:
       PayloadError: if it is damaged, or holds something else than it should.
     """
     held: Mapping[str, Any] = fields(_parsed(_inflated(tensor)), "content")
-    return KINDS[kind](held)
+    try:
+        return KINDS[kind](held)
+    except PayloadError:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as reason:  # one odd piece must not hide all others
+        raise PayloadError(f"it holds something unexpected ({type(reason).__name__})") from None
 
 
 def tensor_bytes(tensor: Any) -> bytes | None:

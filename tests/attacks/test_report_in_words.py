@@ -44,7 +44,7 @@ def test_records_that_stand_out_are_told_though_the_average_shows_nothing():
     )
     assert words.startswith("On the whole it cannot be shown that an attacker (lira) does better than guessing: ")
     assert words.endswith(
-        "But some records stand out: allowed one false alarm in a thousand, they recognise 2 % of the training records (1 % to "
+        "But some stand out: allowed one false alarm in a thousand, they recognise 2 % of the training records (1 % to "
         "4 %; guessing: 0.1 %)."
     )
 
@@ -78,7 +78,7 @@ def test_the_untrained_model_and_slices_are_named_first():
 
 def test_the_rate_at_more_false_alarms_speaks_where_the_usual_one_was_refused():
     assert "Allowed one false alarm in ten, they recognise 20 %" in in_words(of(LEAK.auc, tpr={0.01: None, **_tenth()}))
-    assert "too few records were audited to say" in in_words(of(LEAK.auc, tpr={0.01: None, 0.1: None}))
+    assert "too few were audited to say" in in_words(of(LEAK.auc, tpr={0.01: None, 0.1: None}))
 
 
 def _tenth():
@@ -174,3 +174,24 @@ def test_what_is_printed_keeps_its_promises_for_any_rate(rates, reference):
         assert percent(texts.high) < reference or re.match("just under|less than", texts.high)
     else:
         assert percent(texts.high) >= min(reference, 0.999)
+
+
+def test_ranges_are_spoken_of_as_ranges():
+    truth = np.arange(2_400) < 1_200
+    scores = np.random.default_rng(0).normal(size=2_400) + truth
+    note = "truth by range: 1,200 of 2,400 ranges hold a training record; 0 of the queries are training records themselves."
+    said = in_words(LeakageReport.from_scores(scores, truth, "ramia", notes=(note,)))
+    assert said.startswith(
+        "Shown a range around a training record and one around none, an attacker (ramia) picks the one that holds"
+    )
+    assert "of the ranges that hold a training record" in said
+
+
+def test_records_that_stand_out_are_told_even_where_the_whole_is_worse_than_guessing():
+    rng = np.random.default_rng(0)
+    truth = np.arange(4_000) < 2_000
+    scores = rng.normal(size=4_000) - 0.5 * truth
+    scores[:200] += 10
+    said = in_words(LeakageReport.from_scores(scores, truth, "loss"))
+    assert "does worse than guessing" in said
+    assert "But some stand out: allowed one false alarm in a hundred" in said
