@@ -7,7 +7,7 @@ const BLOCK = 50;
 const AT_ONCE = 4;
 const MOST_HELD = 6000;
 
-/** Loads and holds details. `onLoaded(attackId, [first, last])` is called after each answer, also after a failed one. */
+/** Loads and holds details. `onLoaded(attackId, steps)` tells of what steps more is known, also that they could not be had. */
 export class DetailStore {
   constructor(source, onLoaded) {
     this.source = source;
@@ -96,6 +96,7 @@ export class DetailStore {
 
   async load(job) {
     const last = job.steps.at(-1);
+    const unknown = job.steps.filter((step) => !this.held.get(job.id)?.has(step));
     try {
       for (let from = job.steps[0]; from <= last; ) {
         const answer = await this.source.details(job.id, job.name, from, last);
@@ -108,7 +109,7 @@ export class DetailStore {
     } catch (reason) {
       this.faults.set(job.id, String(reason?.message ?? reason).slice(0, 300));
     }
-    this.onLoaded(job.id, [job.steps[0], last]);
+    this.onLoaded(job.id, unknown);
   }
 
   keep(job, items, from, upTo) {

@@ -4,10 +4,12 @@
 import { h } from "./dom.js";
 
 const LONGEST_TITLE = 600;
+// Controls, and marks that turn the direction of whatever follows them.
+const UNSEEN = /[\u0000-\u001f\u007f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** A name that fits into a line: long ones lose their middle, an empty one says so. */
 export function shortName(name, most = 60) {
-  const letters = [...String(name ?? "").slice(0, 20000)];
+  const letters = [...String(name ?? "").slice(0, 20000).replace(UNSEEN, "\ufffd")];
   if (!letters.length || !String(name).trim()) return "(no name)";
   if (letters.length <= most) return letters.join("");
   const half = Math.floor((most - 1) / 2);

@@ -28,9 +28,7 @@ class PrivacyPage {
   constructor(root, source, host) {
     Object.assign(this, { root, source, host });
     this.overview = null;
-    this.pattern = "";
     this.regex = new RegExp("", "i");
-    this.fault = null;
     this.chosen = new Set();
     this.touched = false;
     this.step = null;
@@ -40,7 +38,7 @@ class PrivacyPage {
     this.settings = { metric: "auc", scale: "log", rangeMetric: "auc", utility: null, first: "", second: "", recordRun: null };
     this.memories = new Map();
     this.records = new Map();
-    this.store = new DetailStore(source, (id, span) => this.onDetails(id, span));
+    this.store = new DetailStore(source, (id, steps) => this.onDetails(id, steps));
     this.frame = null;
     this.followed = false;
   }
@@ -78,7 +76,12 @@ class PrivacyPage {
       const now = attacks.get(attack.id);
       if (!now || !continuesAttack(attack, now)) this.store.forget(attack.id);
     }
-    this.records.clear();
+    this.forgetFaults();
+  }
+
+  forgetFaults() {
+    // Tables that are shown stay until newer ones have come.
+    for (const known of this.records.values()) known.asked = false;
     this.store.forget();
   }
 
@@ -139,7 +142,7 @@ class PrivacyPage {
 
   filter(pattern) {
     const { regex, fault } = filterOf(pattern);
-    Object.assign(this, { pattern, fault, regex: regex ?? this.regex });
+    this.regex = regex ?? this.regex;
     this.field.set(pattern, fault);
     if (!this.building && regex) this.choose(false);
   }
@@ -181,7 +184,7 @@ class PrivacyPage {
   }
 
   drawSome(ids) {
-    for (const section of this.sections) if (ids.includes(section.id)) this.drawSection(section);
+    for (const section of this.sections ?? []) if (ids.includes(section.id)) this.drawSection(section);
   }
 
   drawSection(section) {
@@ -204,6 +207,7 @@ class PrivacyPage {
 
   drawStep() {
     this.frame = null;
+    if (!this.sections) return;
     this.sections.find((section) => section.id === "leakage").view?.showStep?.(this.step);
     for (const section of this.sections) if (section.atStep) section.draw();
     document.documentElement.dataset.drawnStep = String(this.step);
@@ -214,6 +218,10 @@ class PrivacyPage {
     const last = this.steps.at(-1) ?? null;
     const of = last !== null && last >= 0 && this.step >= 0 ? ` of ${countText(last + 1)}` : "";
     this.bar.set(this.steps, this.step, this.step === null ? "no audit is shown" : `${epochText(this.step)}${of}`);
+  }
+
+  isWaiting() {
+    return this.series.some((one) => this.store.at(one.attack, this.step).loading);
   }
 
   seriesAtStep() {
@@ -233,14 +241,14 @@ class PrivacyPage {
     return older.size ? `This file keeps some audits in full: shown are the curves ${[...older].map(epochText).join(", ")}.` : null;
   }
 
-  onDetails(id, [first, last]) {
-    if (this.step < first || this.step > last || !this.series.some((one) => one.attack.id === id)) return;
+  onDetails(id, steps) {
+    // A file that keeps some audits shows those of an earlier step.
+    if (!(this.source.partial || steps.includes(this.step)) || !this.series.some((one) => one.attack.id === id)) return;
     if (this.frame === null) this.frame = window.requestAnimationFrame(() => this.drawStep());
   }
 
   askAgain() {
-    this.records.clear();
-    this.store.forget();
+    this.forgetFaults();
     this.store.want(this.series, this.step);
     this.drawStep();
   }
@@ -252,14 +260,14 @@ class PrivacyPage {
 
   recordsOf(run) {
     if (!run.has_records) return { data: null, fault: null };
-    if (!this.records.has(run.id)) {
-      const known = { data: null, fault: null };
-      this.records.set(run.id, known);
-      const asked = this.source.records(headlineOf(run).id, run.name);
-      const done = () => this.records.get(run.id) === known && this.drawSome(["records"]);
-      asked.then((data) => (known.data = data), (reason) => (known.fault = String(reason?.message ?? reason).slice(0, 300))).then(done);
-    }
-    return this.records.get(run.id);
+    const known = this.records.get(run.id) ?? { data: null, fault: null, asked: false };
+    this.records.set(run.id, known);
+    if (known.asked) return known;
+    known.asked = true;
+    const told = (data, fault) => Object.assign(known, { data, fault });
+    const asked = this.source.records(headlineOf(run).id, run.name);
+    asked.then((data) => told(data, null), (reason) => told(null, String(reason?.message ?? reason).slice(0, 300))).then(() => this.drawSome(["records"]));
+    return known;
   }
 
   fileLabel() {

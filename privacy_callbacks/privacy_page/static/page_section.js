@@ -30,6 +30,8 @@ export function pageSection(spec, page) {
       } catch (reason) {
         section.view = h("p", { class: "fault", role: "alert" }, `This part could not be drawn: ${String(reason?.message ?? reason).slice(0, 300)}`);
       }
+      // What is on its way must not move what is read beneath it.
+      body.style.minHeight = spec.atStep && page.isWaiting() ? `${body.offsetHeight}px` : "";
       keepingFocus(body, section.view);
     },
   };
