@@ -227,6 +227,7 @@ def steps_of_fleet(noise, data, shadow_models=None, **options):
     return seen.steps_per_epoch, seen.batch_size
 
 
+@pytest.mark.slow
 def test_the_batch_size_is_that_of_fit_or_of_its_data(noise):
     (x, y), _ = noise
     data = tf.data.Dataset.from_tensor_slices((x, y))

@@ -156,6 +156,7 @@ WAYS = {
     "PyDataset with workers": from_workers,
     "weights": weighted,
 }
+LONG = {"two mirrored devices", "KerasTuner", "jit_compile"}
 FITS = {"two fits": 2, "two callbacks": 2, "KerasTuner": 2}
 
 
@@ -170,7 +171,7 @@ def run(way, blobs, folder, with_callback):
 
 
 @pytest.mark.filterwarnings("ignore:.*the target was trained before")
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [pytest.param(way, marks=pytest.mark.slow if way in LONG else ()) for way in WAYS])
 def test_a_watched_fit_ends_with_the_same_bits_and_two_traces(way, blobs, tmp_path):
     Watched.seen = []
     _, expected, expected_randomness = run(way, blobs, tmp_path / "plain", with_callback=False)
