@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .log_reading import Listing
+from .kept_series import Listing
 from .payload_values import whole_letters
 
 RANGES = "ranges"

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .audited_runs import AttackLog, RunLog, group_listings
-from .log_reading import LogReader, Series, in_words
+from .kept_series import Listing, Series, in_words
+from .log_reading import LogReader
+from .newest_fit import newest_fit
 from .payload_values import PayloadError
 
 MOST_AUDITS = 100
@@ -53,7 +55,7 @@ def details(
 
 
 def records(reader: LogReader, attack_id: str, name: str) -> dict[str, Any]:
-    """The records at risk of one run at every audit, newest tables kept first, with their pictures.
+    """The records at risk of one run's newest fit at every audit, newest tables kept first, with their pictures.
 
     Args:
       reader: of the logs.
@@ -66,7 +68,9 @@ def records(reader: LogReader, attack_id: str, name: str) -> dict[str, Any]:
     """
     run = _run(reader, attack_id, name)
     problems: list[str] = []
-    tables = _by_step(reader, run, "records", problems)
+    audits = [log.kinds["audit"] for log in run.attacks if "audit" in log.kinds]
+    fit = newest_fit(run, reader.series(audits, []), [])  # the overview names the damaged audits
+    tables = _by_step(reader, fit.beside("records"), problems)
     kept: list[dict[str, Any]] = []
     cells = 0
     for step, table in reversed(tables.items()):
@@ -77,7 +81,7 @@ def records(reader: LogReader, attack_id: str, name: str) -> dict[str, Any]:
         kept.append({"step": step, **table})
     shown = {str(row["row"]) for table in kept for row in table["rows"]}
     pictures: dict[str, Any] = {}
-    for written in _by_step(reader, run, "pictures", problems).values() if shown else ():
+    for written in _by_step(reader, fit.beside("pictures"), problems).values() if shown else ():
         for row, picture in written["pictures"].items():
             if row in shown:
                 sides = {side: picture[side] for side in ("width", "height")}
@@ -111,14 +115,11 @@ def _run(reader: LogReader, id: str, name: str) -> RunLog:
     raise UnknownRunError("the logs hold no such run; ask for one that the overview names.")
 
 
-def _by_step(reader: LogReader, run: RunLog, kind: str, problems: list[str]) -> dict[int, dict[str, Any]]:
-    """A kind that one attack's run holds; of several, left by earlier fits with another first attack, the newest."""
-    listings = [log.kinds[kind] for log in run.attacks if kind in log.kinds]
-    newest = max(listings, key=lambda listing: listing.state[1] or 0.0, default=None)
-    if newest is None:
+def _by_step(reader: LogReader, listing: Listing | None, problems: list[str]) -> dict[int, dict[str, Any]]:
+    if listing is None:
         return {}
     return {
         step: found
-        for listing, series in reader.series([newest], problems).items()
+        for series in reader.series([listing], problems).values()
         for step, found in series.payloads(problems, listing.path).items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import threading
 import time
@@ -72,13 +73,13 @@ class EventFiles:
         for group in groups:
             inside = self._inside(group)
             for sub in _entries(inside):
-                if sub.is_dir():
+                if stat.S_ISDIR(_mode(sub)):
                     yield os.path.normpath(os.path.join(group, sub.name))
 
     def _files_of(self, run: str) -> list[Path]:
         # Regular files alone: a pipe of such a name would never end.
         found = [path for path in _entries(self._inside(run)) if _EVENT_FILE in path.name]
-        return [path for path in found if self._inside(path) and path.is_file()]
+        return [path for path in found if self._inside(path) and stat.S_ISREG(_mode(path))]
 
     def _inside(self, path: str | Path) -> Path | None:
         """The real path, if it lies in the folder."""
@@ -120,6 +121,14 @@ def _entries(folder: Path | None) -> list[Path]:
         return sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
     except OSError:
         return []
+
+
+def _mode(path: Path) -> int:
+    """What kind of thing lies there; 0 if that may not be known."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
 
 
 def _walked(file: Path, status: os.stat_result, known: FileState | None) -> FileState:

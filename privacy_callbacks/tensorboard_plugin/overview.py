@@ -10,7 +10,9 @@ from privacy_callbacks.privacy_page.attack_entry import METRICS, attack_entry, m
 from .. import __version__
 from .audited_runs import RANGES, AttackLog, RunLog, group_listings
 from .event_files import EventFiles
-from .log_reading import Listing, LogReader, Series
+from .kept_series import Listing, Series, in_words
+from .log_reading import LogReader
+from .newest_fit import newest_fit
 
 SCHEMA_VERSION = 1
 _READ = ("audit", "training", "verdict", RANGES)
@@ -54,67 +56,34 @@ def _unread(files: EventFiles, listings: Iterable[Listing], runs: Iterable[RunLo
 
 
 def _run_entry(run: RunLog, series: Mapping[Listing, Series], problems: list[str]) -> dict[str, Any]:
-    read = {log.id: _payloads(log, "audit", series, problems) for log in run.attacks}
-    logs = [log for log in run.attacks if read[log.id]]
-    headline = _headline(logs, read)
-    since = 0.0 if headline is None else series[headline.kinds["audit"]].since
-    earlier = [log.attack for log in logs if _written(log, "audit") < since]
-    if earlier:
+    fit = newest_fit(run, series, problems)
+    if fit.earlier:
         problems.append(
-            f"run '{run.id}': {', '.join(earlier)} {'was' if len(earlier) == 1 else 'were'} audited by an earlier fit into the "
-            "same folder, which is not shown."
+            f"run '{in_words(run.id)}': {', '.join(fit.earlier)} {'was' if len(fit.earlier) == 1 else 'were'} audited by an "
+            "earlier fit into the same folder, which is not shown."
         )
-    logs = [log for log in logs if _written(log, "audit") >= since]
     entries = []
-    for log in sorted(logs, key=lambda log: log is not headline):  # stable: the others stay sorted by name
-        audits = [(step, audit["report"], audit["words"]) for step, audit in read[log.id].items()]
-        entries.append(attack_entry(log.id, log.attack, log is headline, audits))
+    for log in fit.attacks:
+        audits = [(step, audit["report"], audit["words"]) for step, audit in fit.audits[log.id].items()]
+        entries.append(attack_entry(log.id, log.attack, log is fit.headline, audits))
     return {
         "id": run.id,
         "run": run.run,
         "name": run.name,
-        "training": _training(_of_this_fit(headline, "training", since, series, problems)),
-        "verdict": next(iter(reversed(_of_this_fit(headline, "verdict", since, series, problems).values())), None),
-        "has_records": headline is not None and _written(headline, "records") >= max(since, 1.0),
+        "training": _training(_pieces(fit.beside("training"), series, problems)),
+        "verdict": next(reversed(_pieces(fit.beside("verdict"), series, problems).values()), None),
+        "has_records": fit.beside("records") is not None,
         "attacks": entries,
     }
 
 
-def _headline(logs: Iterable[AttackLog], read: Mapping[str, Mapping[int, Any]]) -> AttackLog | None:
-    """The attack that last said it is; else the one beside which the training was logged; else the first."""
-
-    def claim(log: AttackLog) -> tuple[bool, float, bool]:
-        audits = read[log.id]
-        newest = max(audits)
-        said = audits[newest]["headline"]
-        written = _written(log, "audit")
-        return said, written if said else 0.0, bool({"training", "records", "verdict"} & set(log.kinds))
-
-    return max(logs, key=claim, default=None)
-
-
-def _written(log: AttackLog, kind: str) -> float:
-    """The wall time at which the newest piece of a kind was written; 0 if there is none."""
-    listing = log.kinds.get(kind)
-    return 0.0 if listing is None else float(listing.state[1] or 0.0)
-
-
-def _of_this_fit(
-    headline: AttackLog | None, kind: str, since: float, series: Mapping[Listing, Series], problems: list[str]
+def _pieces(
+    listing: Listing | None, series: Mapping[Listing, Series], problems: list[str]
 ) -> dict[int, dict[str, Any]]:
-    """A kind that the headline's run holds, by step; nothing, if all of it is older than the fit that is shown."""
-    if headline is None or _written(headline, kind) < since:
-        return {}
-    return _payloads(headline, kind, series, problems)
-
-
-def _payloads(
-    log: AttackLog, kind: str, series: Mapping[Listing, Series], problems: list[str]
-) -> dict[int, dict[str, Any]]:
-    listing = log.kinds.get(kind)
+    """What a series holds by step; nothing where it is absent or cannot be read."""
     if listing is None or listing not in series:
         return {}
-    return series[listing].payloads(problems, log.path)
+    return series[listing].payloads(problems, listing.path)
 
 
 def _training(epochs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -126,7 +95,7 @@ def _training(epochs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def _range_entries(log: AttackLog, series: Mapping[Listing, Series], problems: list[str]) -> list[dict[str, Any]]:
-    written = _payloads(log, RANGES, series, problems)
+    written = _pieces(log.kinds.get(RANGES), series, problems)
     if not written:
         return []
     newest = written[max(written)]

@@ -6,10 +6,12 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from .payload_values import (
+    MOST_EXACT,
+    MOST_TEXTS,
     PayloadError,
     count,
     counts,
@@ -20,6 +22,8 @@ from .payload_values import (
     number,
     numbers,
     or_none,
+    sentence,
+    sentences,
     text,
     texts,
     whole,
@@ -30,7 +34,9 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_PIXELS = 4_096
 _METRICS = ("auc", "advantage", "youden_j", "balanced_accuracy", "mutual_information")
 _LOW_FPR = "tpr_at_fpr_"
-_MOST_FIGURES = 20  # of an estimate, and rates of a report
+_ESTIMATE = ("value", "low", "high", "level", "null_level")
+_MOST_FIGURES = 20  # of an estimate beside those, and rates of a report
+_MOST_DIGITS = 40  # of a whole number in a table
 
 
 def audit(held: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,8 +133,8 @@ def report(value: Any, what: str = "report") -> dict[str, Any]:
         **{name: read(name, or_none(_estimate)) for name in names},
         "p_value": read("p_value", or_none(number)),
         "holm_p_value": read("holm_p_value", or_none(number)),
-        "warnings": read("warnings", texts),
-        "notes": read("notes", texts),
+        "warnings": read("warnings", sentences),
+        "notes": read("notes", sentences),
         "refusals": read("refusals", _texts_by_name),
         "void": read("void", or_none(text)),
         "folds": read("folds", count),
@@ -140,8 +146,9 @@ def report(value: Any, what: str = "report") -> dict[str, Any]:
 
 def _estimate(value: Any, what: str) -> dict[str, Any]:
     held = fields(value, what)
-    some = list(held.items())[:_MOST_FIGURES]
-    found = {text(name, what): number(one, what) for name, one in some}
+    known = [name for name in _ESTIMATE if name in held]
+    further = islice((name for name in held if name not in _ESTIMATE), _MOST_FIGURES)
+    found = {text(name, what): number(held[name], what) for name in [*known, *further]}
     for name in ("value", "level"):
         if name not in found:
             raise PayloadError(f"its {what} has no {name!r}")
@@ -203,6 +210,8 @@ def _row(value: Any, columns: list[str]) -> dict[str, Any]:
 def _cell(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return None if value is None else str(value).lower()
+    if type(value) is int and MOST_EXACT < abs(value) < 10**_MOST_DIGITS:
+        return str(value)  # an id, as older logs hold them: a browser would round it
     return text(value, "cell") if isinstance(value, str) else number(value, "cell")
 
 
@@ -228,7 +237,8 @@ def _row_number(name: str) -> str:
 
 
 def _texts_by_name(value: Any, what: str) -> dict[str, str]:
-    return {text(name, what): text(one, what) for name, one in fields(value, what).items()}
+    some = islice(fields(value, what).items(), MOST_TEXTS)
+    return {sentence(name, what): sentence(one, what) for name, one in some}
 
 
 def _number_or_none(value: Any) -> float | str | None:

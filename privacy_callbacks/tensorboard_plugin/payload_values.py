@@ -10,6 +10,8 @@ from typing import Any
 MOST_LETTERS = 20_000
 MOST_ITEMS = 10_000
 MOST_TEXTS = 200
+MOST_EXACT = 2**53  # the greatest whole number up to which a browser holds all
+_LONGEST_SENTENCE = 2_000
 _NON_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
@@ -45,7 +47,7 @@ def flag(value: Any, what: str) -> bool:
 
 def whole(value: Any, what: str) -> int:
     """A whole number that a browser holds exactly."""
-    if type(value) is not int or abs(value) > 2**53:
+    if type(value) is not int or abs(value) > MOST_EXACT:
         raise PayloadError(f"its {what} is {_shown(value)}, where a whole number was expected")
     return value
 
@@ -82,11 +84,8 @@ def numbers(
 
 
 def _is_finite(value: float) -> bool:
-    """Whether the value is a finite number to a browser: JSON's whole numbers have no greatest."""
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
+    """Whether the value is a finite number to a browser, which holds whole ones up to 2**53."""
+    return abs(value) <= MOST_EXACT if isinstance(value, int) else math.isfinite(value)
 
 
 def counts(value: Any, what: str, size: int | None = None) -> list[int]:
@@ -107,6 +106,17 @@ def items(value: Any, what: str) -> list[Any]:
 def texts(value: Any, what: str) -> list[str]:
     """A list of strings, the first 200 of them."""
     return [text(one, what) for one in items(value, what)[:MOST_TEXTS]]
+
+
+def sentences(value: Any, what: str) -> list[str]:
+    """As `texts`, each cut after 2,000 letters."""
+    return [sentence(one, what) for one in texts(value, what)]
+
+
+def sentence(value: Any, what: str) -> str:
+    """A string, cut after 2,000 letters."""
+    found = text(value, what)
+    return found if len(found) <= _LONGEST_SENTENCE else f"{found[: _LONGEST_SENTENCE - 1]}…"
 
 
 def or_none(read: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:

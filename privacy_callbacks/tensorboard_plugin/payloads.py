@@ -68,7 +68,8 @@ def payload_of(kind: str, tensor: bytes) -> dict[str, Any]:
         return KINDS[kind](held)
     except PayloadError:
         raise
-    except (ArithmeticError, LookupError, TypeError, ValueError) as reason:  # one odd piece must not hide all others
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as reason:
+        # One odd piece must not hide all others.
         raise PayloadError(f"it holds something unexpected ({type(reason).__name__})") from None
 
 
@@ -77,6 +78,14 @@ def tensor_bytes(tensor: Any) -> bytes | None:
     array = np.asarray(tensor)
     held = array.reshape(-1)[0] if array.size == 1 else None
     return bytes(held) if isinstance(held, bytes) else None
+
+
+def inflated_size(tensor: bytes) -> int:
+    """How many bytes a tensor holds, counted up to `MOST_BYTES`; 0 of one that is damaged."""
+    try:
+        return len(_inflated(tensor))
+    except PayloadError:
+        return 0
 
 
 def _inflated(tensor: bytes) -> bytes:

@@ -10,6 +10,7 @@ from page.privacy_payloads import Piece, audit_pieces, picture
 
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.tensorboard_plugin.details import UnknownRunError, details, records
+from privacy_callbacks.tensorboard_plugin.kept_series import Series
 from privacy_callbacks.tensorboard_plugin.log_directory import open_log_directory, page_data
 from privacy_callbacks.tensorboard_plugin.log_reading import LogReader, SeriesCache
 from privacy_callbacks.tensorboard_plugin.overview import overview
@@ -68,6 +69,12 @@ def test_an_answer_holds_at_most_a_hundred_audits():
     assert not second["more"]
 
 
+@pytest.mark.parametrize(("audits", "more"), [(100, False), (101, True)])
+def test_there_is_more_only_beyond_a_hundred(audits, more):
+    found = details(held(range(audits)), "run/mia/lira", "mia", 0, 1000)
+    assert (len(found["details"]), found["more"]) == (100, more)
+
+
 def test_turning_pages_reads_the_logs_once():
     reader = held(range(150))
     for start in (0, 100, 0):
@@ -95,6 +102,24 @@ def test_what_is_kept_is_bounded():
     assert len(reader._provider.read) == 2
     assert not cache._held
     assert cache._weight == 0
+
+
+def test_what_is_kept_is_weighed_by_what_it_holds_not_by_how_small_it_was_packed():
+    roomy = AUDIT | {"report": AUDIT["report"] | {"warnings": ["x" * 2_000] * 200}}
+    light, heavy = (Series("audit", {0: packed(payload)}) for payload in (AUDIT, roomy))
+    assert heavy.weight - light.weight > 200 * 2_000
+    grown = Series("audit", {0: packed(roomy), 1: packed(AUDIT)}, heavy)
+    assert grown.weight == heavy.weight + light.weight
+    assert Series("audit", {0: None, 1: b"noise"}).weight < 10_000
+
+
+def test_experiments_that_share_a_cache_are_kept_apart():
+    cache = SeriesCache()
+    for experiment in ("one", "two"):
+        payload = AUDIT | {"words": f"of experiment {experiment}"}
+        tags = {"t": (content_of("mia", "lira", "audit"), [(0, packed(payload))])}
+        reader = LogReader(HeldProvider({"run/mia/lira": tags}), cache, experiment=experiment)
+        assert overview(reader)["runs"][0]["attacks"][0]["words"] == [f"of experiment {experiment}"]
 
 
 def test_an_audit_whose_curves_are_damaged_or_absent_keeps_its_report():

@@ -91,7 +91,7 @@ def test_numbers_have_six_digits_and_those_that_are_not_finite_are_named(pieces)
         ("audit", ["report", "tpr_at_fpr_1e-2"], "x", "where fields by name"),
         ("audit", ["report", "num_members"], -1, "0 or more"),
         ("audit", ["report", "num_members"], True, "whole number"),
-        ("audit", ["report", "num_members"], 2**70, "whole number"),
+        ("audit", ["report", "num_members"], 2**53 + 1, "whole number"),
         ("audit", ["report", "warnings"], "one", "where a list"),
         ("audit", ["report", "notes"], [1], "where a string"),
         ("audit", ["report", "refusals"], {"auc": 1}, "where a string"),
@@ -116,6 +116,8 @@ def test_numbers_have_six_digits_and_those_that_are_not_finite_are_named(pieces)
         ("records", ["columns"], "id", "where a list"),
         ("records", ["rows", 0, "row"], ..., "has no 'row'"),
         ("records", ["rows", 0, "id"], ["x"], "where a number"),
+        ("records", ["rows", 0, "id"], 10**40, "where a whole number"),
+        ("records", ["rows", 0, "row"], 2**53 + 1, "where a whole number"),
         ("pictures", ["pictures", "3", "png"], "PHN2Zz4=", "no PNG"),
         ("pictures", ["pictures", "3", "png"], "<svg>", "no base64"),
         ("pictures", ["pictures", "3", "png"], 7, "no base64"),
@@ -123,12 +125,45 @@ def test_numbers_have_six_digits_and_those_that_are_not_finite_are_named(pieces)
         ("pictures", ["pictures", "x"], picture(1), "belongs to no row"),
         ("verdict", ["detected"], {"lira": "soon"}, "whole number"),
         ("ranges", ["sizes"], [1], "has 2 reports, where 1"),
+        ("ranges", ["sizes", 0], 2**53 + 1, "finite numbers"),
         ("ranges", ["curves", 0, "reports", 0], None, "where fields by name"),
     ],
 )
 def test_a_damaged_piece_is_refused_in_words(kind, path, value, told, pieces):
     with pytest.raises(PayloadError, match=told):
         payload_of(kind, packed(changed(pieces[kind], path, value)))
+
+
+@pytest.mark.parametrize("held", [2**53, -(2**53)])
+def test_whole_numbers_that_a_browser_holds_are_kept_as_they_are(held, pieces):
+    assert payload_of("ranges", packed(changed(pieces["ranges"], ["sizes", 0], held)))["sizes"][0] == float(
+        f"{held:.6g}"
+    )
+    read = payload_of("records", packed(changed(pieces["records"], ["rows", 0, "id"], held)))
+    assert read["rows"][0]["id"] == held
+
+
+@pytest.mark.parametrize("id", [2**53 + 1, -(2**53) - 1, 2**63 + 25, 10**40 - 1])
+def test_ids_that_a_browser_would_round_become_text(id, pieces):
+    read = payload_of("records", packed(changed(pieces["records"], ["rows", 0, "id"], id)))
+    assert read["rows"][0]["id"] == str(id)
+
+
+def test_of_very_many_figures_and_sentences_some_are_kept(pieces):
+    long = changed(pieces["audit"], ["report", "warnings"], ["x" * 3_000, *["y"] * 300])["report"]
+    long["notes"] = ["z" * 2_000] * 300
+    long["refusals"] = {f"rate {rank}": "w" * 3_000 for rank in range(300)}
+    long |= {f"tpr_at_fpr_{rank}": None for rank in range(100)}
+    auc = long.pop("auc")
+    long["auc"] = {f"further {rank}": rank for rank in range(100)} | auc  # what must be there comes last
+    report = payload_of("audit", packed({**pieces["audit"], "report": long}))["report"]
+    assert (len(report["warnings"]), len(report["notes"]), len(report["refusals"])) == (200, 200, 200)
+    assert report["warnings"][0] == "x" * 1_999 + "…"
+    assert report["notes"][0] == "z" * 2_000
+    assert max(map(len, report["refusals"].values())) == 2_000
+    assert sum(name.startswith("tpr_at_fpr_") for name in report) == 20
+    assert {"value", "low", "high", "level"} <= set(report["auc"])
+    assert sum(name.startswith("further") for name in report["auc"]) <= 20
 
 
 def test_what_a_newer_version_adds_is_left_out(pieces):
