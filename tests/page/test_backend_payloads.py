@@ -107,6 +107,7 @@ def test_numbers_have_six_digits_and_those_that_are_not_finite_are_named(pieces)
         ("details", ["roc", "num_members"], ..., "has no 'num_members' in its ROC"),
         ("details", ["scores", "members"], [1], "1 entries, where 40"),
         ("details", ["scores", "edges", 0], 1e9, "do not ascend"),
+        ("details", ["scores", "edges"], [0.5] * 41, "do not ascend"),
         ("details", ["scores", "below"], [1], "1 entries, where 2"),
         ("details", ["slices"], [1], "where fields by name"),
         ("details", ["slices", 0, "slice"], 3, "where a string"),
