@@ -427,7 +427,7 @@ def test_what_cannot_be_drawn_is_refused(axes, draw, message):
 
 @pytest.mark.slow
 def test_the_demo_runs_and_its_story_holds(tmp_path):
-    """LiRA rises above guessing and above the loss, and the members most at risk are the mislabelled ones."""
+    """LiRA rises above guessing and above the loss, the members most at risk are the mislabelled ones, and dropout helps."""
     import re
     import subprocess
     import sys
@@ -437,15 +437,18 @@ def test_the_demo_runs_and_its_story_holds(tmp_path):
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2_000:]
     rows = re.findall(r"^ +(\d+) .* (0\.\d{3}) \[(0\.\d{3}), .* (0\.\d{3})$", done.stdout, flags=re.MULTILINE)
-    assert [int(epoch) for epoch, *_ in rows] == list(range(1, 21))
+    assert [int(epoch) for epoch, *_ in rows] == [*range(1, 21), *range(1, 21)]  # without dropout, and with it
     assert float(rows[0][1]) < 0.55
-    _, _, low, of_loss = map(float, rows[-1])
+    _, auc, low, of_loss = map(float, rows[19])
     assert low > 0.59
     assert of_loss < low
+    assert float(rows[-1][1]) < auc  # less leaks with dropout
     share = re.search(r"most at risk (\d+) % are mislabelled", done.stdout)
     assert int(share.group(1)) >= 80
     assert (tmp_path / "demo" / "leakage.png").stat().st_size > 50_000
-    assert list((tmp_path / "demo" / "logs" / "mia" / "lira").glob("events*"))
+    for run in ("plain", "dropout"):
+        assert list((tmp_path / "demo" / "logs" / run / "mia" / "lira").glob("events*"))
+    assert "privacy-data" in (tmp_path / "demo" / "report.html").read_text()
 
 
 def test_a_slices_name_is_no_formula(axes):
