@@ -45,6 +45,7 @@ setup(
     extras_require={
         "plots": ["matplotlib>=3.8"],
         "ray": ["ray>=2.40"],
+        "accounting": ["dp-accounting>=0.6"],
         "cli": ["click>=8.1", "PyYAML>=6.0", "pydantic>=2.6"],
         "dev": [
             "matplotlib>=3.8",
@@ -58,6 +59,7 @@ setup(
             "PyYAML>=6.0",
             "pydantic>=2.6",
             "playwright>=1.49",
+            "dp-accounting>=0.6",
         ],
     },
     entry_points={

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .agreement import tug_of_war
     from .array_signals import signals_from_arrays
     from .asked_records import signals_of
     from .attack import Attack, AttackContext, Examples, FittedAttack, Scores, Signals
@@ -17,17 +18,26 @@ if TYPE_CHECKING:
     from .base_attack import BASE, base_scores
     from .blind import BlindBaseline, blind_baseline
     from .by_slice import sliced_reports
+    from .canaries import mislabelled, random_inputs
+    from .canary_exposure import exposure, exposure_estimate
+    from .canary_split import CanarySplit, randomised_membership
     from .cross_fitting import CrossFitted, cross_fitted
     from .difficulty_calibration import DifficultyCalibration, difficulty_calibration_scores
+    from .epsilon import epsilon_lower_bound
+    from .epsilon_audit import EpsilonAudit, EpsilonReading
+    from .epsilon_bound import EpsilonBound
     from .estimate import Estimate
     from .frozen_feature_heads import ShadowHeads, shadow_head_scores
     from .information_of_signals import information_view
     from .information_table import InformationView, SignalInformation
     from .label_only import LabelOnly
     from .lira import LiRA, lira_scores
+    from .looks import EpsilonOverLooks
+    from .margin_divergence import klom, klom_floor, klom_percentiles
     from .membership_probability import membership_probabilities
     from .multi_signal_lira import MultiSignalLiRA, multi_signal_lira_scores
     from .predictive_value import ppv
+    from .privacy_claim import PrivacyClaim
     from .quantile_regression import QuantileRegression, quantile_regression_scores
     from .ray_workers import RayWorkers
     from .report import LeakageReport
@@ -60,6 +70,11 @@ if TYPE_CHECKING:
     from .threshold import Threshold
     from .trained import Trained
     from .trajectory import Trajectory, loss_iqr
+    from .u_lira import u_lira_scores
+    from .unlearned_models import evaluate_unlearning
+    from .unlearning_evaluation import UnlearningEvaluation
+    from .unlearning_outcome import UnlearningReport, unlearning_report
+    from .usage_inference import usage_share
     from .verdict import LeakVerdict, leak_verdict
 
 _HOME = {
@@ -75,11 +90,16 @@ _HOME = {
     "AuditWarning": "audit_warning",
     "BASE": "base_attack",
     "BlindBaseline": "blind",
+    "CanarySplit": "canary_split",
     "Column": "slices",
     "CrossFitted": "cross_fitting",
     "CustomGroup": "tf_privacy_slices",
     "DataSize": "tf_privacy_results",
     "DifficultyCalibration": "difficulty_calibration",
+    "EpsilonAudit": "epsilon_audit",
+    "EpsilonBound": "epsilon_bound",
+    "EpsilonOverLooks": "looks",
+    "EpsilonReading": "epsilon_audit",
     "Estimate": "estimate",
     "Examples": "attack",
     "FittedAttack": "attack",
@@ -90,6 +110,7 @@ _HOME = {
     "LiRA": "lira",
     "LossFunction": "tf_privacy_loss",
     "MultiSignalLiRA": "multi_signal_lira",
+    "PrivacyClaim": "privacy_claim",
     "PrivacyMetric": "tf_privacy_results",
     "PrivacyReportMetadata": "tf_privacy_results",
     "QuantileRegression": "quantile_regression",
@@ -112,6 +133,8 @@ _HOME = {
     "Threshold": "threshold",
     "Trained": "trained",
     "Trajectory": "trajectory",
+    "UnlearningEvaluation": "unlearning_evaluation",
+    "UnlearningReport": "unlearning_outcome",
     "attack_p_scores": "attack_p",
     "attack_r_scores": "attack_r",
     "balanced_assignment": "shadow_assignment",
@@ -124,16 +147,26 @@ _HOME = {
     "cross_fitted": "cross_fitting",
     "crossed": "slices",
     "difficulty_calibration_scores": "difficulty_calibration",
+    "epsilon_lower_bound": "epsilon",
+    "evaluate_unlearning": "unlearned_models",
+    "exposure": "canary_exposure",
+    "exposure_estimate": "canary_exposure",
     "get_flattened_attack_metrics": "tf_privacy_results",
     "information_view": "information_of_signals",
+    "klom": "margin_divergence",
+    "klom_floor": "margin_divergence",
+    "klom_percentiles": "margin_divergence",
     "leak_verdict": "verdict",
     "lira_scores": "lira",
     "load_reports": "report_files",
     "loss_iqr": "trajectory",
     "membership_probabilities": "membership_probability",
+    "mislabelled": "canaries",
     "multi_signal_lira_scores": "multi_signal_lira",
     "ppv": "predictive_value",
     "quantile_regression_scores": "quantile_regression",
+    "random_inputs": "canaries",
+    "randomised_membership": "canary_split",
     "report_table": "report_rows",
     "reports_to_html": "report_page",
     "reports_to_markdown": "report_markdown",
@@ -145,7 +178,11 @@ _HOME = {
     "signals_from_arrays": "array_signals",
     "signals_of": "asked_records",
     "sliced_reports": "by_slice",
+    "tug_of_war": "agreement",
     "tune_rmia": "rmia",
+    "u_lira_scores": "u_lira",
+    "unlearning_report": "unlearning_outcome",
+    "usage_share": "usage_inference",
 }
 __all__ = [
     "BASE",
@@ -161,11 +198,16 @@ __all__ = [
     "AuditSet",
     "AuditWarning",
     "BlindBaseline",
+    "CanarySplit",
     "Column",
     "CrossFitted",
     "CustomGroup",
     "DataSize",
     "DifficultyCalibration",
+    "EpsilonAudit",
+    "EpsilonBound",
+    "EpsilonOverLooks",
+    "EpsilonReading",
     "Estimate",
     "Examples",
     "FittedAttack",
@@ -176,6 +218,7 @@ __all__ = [
     "LiRA",
     "LossFunction",
     "MultiSignalLiRA",
+    "PrivacyClaim",
     "PrivacyMetric",
     "PrivacyReportMetadata",
     "QuantileRegression",
@@ -197,6 +240,8 @@ __all__ = [
     "Threshold",
     "Trained",
     "Trajectory",
+    "UnlearningEvaluation",
+    "UnlearningReport",
     "attack_p_scores",
     "attack_r_scores",
     "balanced_assignment",
@@ -209,16 +254,26 @@ __all__ = [
     "cross_fitted",
     "crossed",
     "difficulty_calibration_scores",
+    "epsilon_lower_bound",
+    "evaluate_unlearning",
+    "exposure",
+    "exposure_estimate",
     "get_flattened_attack_metrics",
     "information_view",
+    "klom",
+    "klom_floor",
+    "klom_percentiles",
     "leak_verdict",
     "lira_scores",
     "load_reports",
     "loss_iqr",
     "membership_probabilities",
+    "mislabelled",
     "multi_signal_lira_scores",
     "ppv",
     "quantile_regression_scores",
+    "random_inputs",
+    "randomised_membership",
     "report_table",
     "reports_to_html",
     "reports_to_markdown",
@@ -230,7 +285,11 @@ __all__ = [
     "signals_from_arrays",
     "signals_of",
     "sliced_reports",
+    "tug_of_war",
     "tune_rmia",
+    "u_lira_scores",
+    "unlearning_report",
+    "usage_share",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .duplicates import DuplicateWatch, record_hashes
 from .near_duplicates import NOTABLE, NearDuplicateWatch, more_than_natural
-from .record_arrays import Records, as_arrays, is_ragged, joined, plain_leaves, resident
+from .record_arrays import Records, as_arrays, joined, plain_leaves, resident
+from .record_checks import refuse_nonfinite, refuse_other_shapes
 from .record_source import RecordSource, open_source
 from .sample_weights import partly_weighed, positions_weighed, weightless_members
 from .sampling import Sample, draw, untouched
@@ -22,7 +23,7 @@ _NOTABLE_COPIES = 0.05
 
 
 class AuditSet:
-    """A balanced, seeded sample of members and non-members, resident as tensors, and the truth about them.
+    """A seeded sample of members and non-members, balanced, resident as tensors, and the truth about them.
 
     Each side is sampled uniformly without replacement in one pass; arrays, `tf.data` and `PyDataset` give the same sample of
     the same records. Members are read a second time where one in twenty non-members has a near copy among them, to see
@@ -38,7 +39,8 @@ class AuditSet:
       nonmembers: records from the same distribution that it never sees, in any of these forms.
       population: further records that no model trains on, for attacks that need some; or a share in (0, 1) of the
         non-members to set aside for that (never judged); None = none.
-      size: the most records to audit on each side; the smaller side decides.
+      size: the most records to audit on each side; the smaller side decides. None = every record of both, however unequal:
+        what is said of records that were dealt by coins holds for all of them, not for equally many of each kind.
       ids: (member ids, non-member ids), one id a record of each source; default: the position on its own side.
       seed: decides the sample.
     Attributes:
@@ -47,8 +49,8 @@ class AuditSet:
       is_member: bool[n].
       ids: [n].
       population: `Records` of tensors, or None.
-      size: how many records were asked for on each side.
-      num_members, num_nonmembers: how many there are (equal).
+      size: how many records were asked for on each side; None = all.
+      num_members, num_nonmembers: how many there are (equal, unless all were asked for).
       available: (members, non-members) found in the sources.
       warnings: sentences about these records that change what a number means.
       notes: sentences about them that help to read a number.
@@ -56,6 +58,8 @@ class AuditSet:
       source_ids: the ids given, one a record of each source, or None.
       positions: int[n], where each record stood in its source.
       population_positions: int[z], where the records set aside stood among the non-members; empty if none were.
+      coin: the probability by which each of these records became a member, by a coin of its own; None = membership was not
+        drawn so, or that is not known. See `canary_audit_set`.
     Raises:
       TypeError, ValueError: on an empty side, lengths or shapes that differ, missing labels, NaN or infinite inputs,
         endless, reshuffling or one-way sources, and arguments out of range; each says what to give instead.
@@ -66,19 +70,19 @@ class AuditSet:
         members: Any,
         nonmembers: Any,
         population: Any = None,
-        size: int = 2_000,
+        size: int | None = 2_000,
         ids: tuple[ArrayLike, ArrayLike] | None = None,
         seed: int = 0,
     ) -> None:
         share = _population_share(population)
-        if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
-            raise ValueError(f"the audit's size is {size!r}; give how many records to draw on each side, at least 1.")
-        self.size = int(size)
+        self.size = _checked_size(size)
+        self.coin: float | None = None
+        most = sys.maxsize // 4 if self.size is None else self.size
         sides = open_source(members, "members"), open_source(nonmembers, "nonmembers")
         member_seed, nonmember_seed, population_seed = np.random.SeedSequence(seed).generate_state(3)
 
-        reserve = size if share else 0
-        drawn_nonmembers = draw(sides[1], size + reserve, int(nonmember_seed))
+        reserve = most if share else 0
+        drawn_nonmembers = draw(sides[1], most + reserve, int(nonmember_seed))
         set_aside = min(reserve, int(share * drawn_nonmembers.total))
         if share and not set_aside:
             raise ValueError(
@@ -87,34 +91,33 @@ class AuditSet:
         usable = len(drawn_nonmembers.positions) - set_aside
         if usable < 1:
             raise ValueError("nonmembers is empty once the population is set aside; give more non-members.")
-        candidates = drawn_nonmembers.part(0, min(size, usable))
+        candidates = drawn_nonmembers.part(0, min(most, usable))
         watch = DuplicateWatch(candidates.records)
         near = NearDuplicateWatch(plain_leaves(candidates.records.x), seed)
-        drawn_members = draw(sides[0], size, int(member_seed), _checked(candidates, watch, near))
-        count = min(len(drawn_members.positions), len(candidates.positions))
+        drawn_members = draw(sides[0], most, int(member_seed), _checked(candidates, watch, near))
+        counts = len(drawn_members.positions), len(candidates.positions)
+        self.num_members, self.num_nonmembers = counts if self.size is None else (min(counts), min(counts))
 
-        nonmember_sample = drawn_nonmembers.part(0, count)
-        member_sample = drawn_members.part(0, count)
+        nonmember_sample = drawn_nonmembers.part(0, self.num_nonmembers)
+        member_sample = drawn_members.part(0, self.num_members)
         kept = np.isin(candidates.positions, nonmember_sample.positions)
         self.available = drawn_members.total, drawn_nonmembers.total
         self.sources, self.source_ids = sides, ids
         self.positions = np.concatenate([member_sample.positions, nonmember_sample.positions])
         self.population_positions = np.empty(0, np.int64)
-        self.warnings = (
-            *_duplicate_warning(int(watch.found[kept].sum()), _equal_among_themselves(nonmember_sample.records), count),
-        )
-        self.notes: tuple[str, ...] = _copies_note(member_sample.records, count)
-        self.num_members = self.num_nonmembers = count
-        self.is_member: NDArray[np.bool_] = np.arange(2 * count) < count
+        equal = int(watch.found[kept].sum()), _equal_among_themselves(nonmember_sample.records)
+        self.warnings = (*_duplicate_warning(*equal, self.num_nonmembers),)
+        self.notes: tuple[str, ...] = _copies_note(member_sample.records, self.num_members)
+        self.is_member: NDArray[np.bool_] = np.arange(len(self.positions)) < self.num_members
         self.ids = _joined_ids(ids, member_sample, nonmember_sample)
         self.warnings += weightless_members(member_sample.records)
         copies = int((near.found & ~watch.found)[kept].sum())
-        if copies >= NOTABLE * count:
+        if copies >= NOTABLE * self.num_nonmembers:
             self._judge_near_copies(near, copies, sides[0], member_sample.records, seed)
         samples = positions_weighed(member_sample.records, nonmember_sample.records)
         both = Records(*joined([tuple(sample) for sample in samples]))
         self.notes += partly_weighed(both)
-        _refuse_nonfinite(both.x, partial(describe_records, is_member=self.is_member, positions=self.positions))
+        refuse_nonfinite(both.x, partial(describe_records, is_member=self.is_member, positions=self.positions))
         self.x, self.y, self.weights = resident(tuple(both))
         self.population: Records | None = None
         if set_aside:
@@ -122,8 +125,8 @@ class AuditSet:
             self.population = _as_weighed(rows.records, both)
             self.population_positions = rows.positions
         elif population is not None and not share:
-            rows = draw(open_source(population, "population"), size, int(population_seed)).part(0, size)
-            _refuse_other_shapes(member_sample.records, rows.records, "population")
+            rows = draw(open_source(population, "population"), most, int(population_seed)).part(0, most)
+            refuse_other_shapes(member_sample.records, rows.records, "population", "the non-members")
             self.population = _as_weighed(rows.records, both)
         if self.population is not None:
             _refuse_nonfinite_population(self.population)
@@ -135,7 +138,7 @@ class AuditSet:
         among_themselves = NearDuplicateWatch(plain_leaves(members.x), seed)
         for batch in untouched(source):
             among_themselves(plain_leaves(batch.x))
-        natural = int(among_themselves.found.sum())
+        natural = round(among_themselves.found.mean() * self.num_nonmembers)  # of as many members
         examined = f" (among the first {near.examined:,})" if near.capped else ""
         if more_than_natural(found, natural, self.num_nonmembers):
             self.warnings += (_near_duplicate_warning(found, natural, self.num_nonmembers, examined),)
@@ -157,7 +160,15 @@ class AuditSet:
 
 
 def _refuse_nonfinite_population(population: Records) -> None:
-    _refuse_nonfinite(as_arrays(population.x), lambda bad: f"{len(bad):,} of {len(population):,} population records")
+    refuse_nonfinite(as_arrays(population.x), lambda bad: f"{len(bad):,} of {len(population):,} population records")
+
+
+def _checked_size(size: Any) -> int | None:
+    if size is None:
+        return None
+    if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
+        raise ValueError(f"the audit's size is {size!r}; give how many records to draw on each side, at least 1.")
+    return int(size)
 
 
 def _population_share(population: Any) -> float:
@@ -172,25 +183,11 @@ def _checked(nonmembers: Sample, watch: DuplicateWatch, near: NearDuplicateWatch
     """Looks for duplicates in every batch of members, after making sure that the two sides are comparable."""
 
     def look(batch: Records) -> None:
-        _refuse_other_shapes(nonmembers.records, batch, "members")
+        refuse_other_shapes(nonmembers.records, batch, "members", "the non-members")
         watch(batch)
         near(plain_leaves(batch.x))
 
     return look
-
-
-def _refuse_other_shapes(known: Records, other: Records, side: str) -> None:
-    try:
-        tf.nest.assert_same_structure(known[:2], other[:2])
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{side} and the non-members have inputs or labels of different structure; give both alike."
-        ) from None
-    for ours, theirs in zip(tf.nest.flatten(known[:2]), tf.nest.flatten(other[:2]), strict=True):
-        if ours.shape[1:] != theirs.shape[1:]:
-            raise ValueError(
-                f"a record of {side} has shape {theirs.shape[1:]}, one of the non-members {ours.shape[1:]}; give both alike."
-            )
 
 
 def _duplicate_warning(found: int, natural: int, count: int) -> tuple[str, ...]:
@@ -250,18 +247,6 @@ def _joined_ids(ids: tuple[ArrayLike, ArrayLike] | None, members: Sample, nonmem
     if chosen[0].dtype.kind != chosen[1].dtype.kind:
         chosen = [side_ids.astype(object) for side_ids in chosen]
     return np.concatenate(chosen)
-
-
-def _refuse_nonfinite(x: Any, describe: Callable[[NDArray[np.intp]], str]) -> None:
-    for leaf in tf.nest.flatten(x):
-        if is_ragged(leaf) and leaf[0].dtype.kind == "f":
-            bad = np.flatnonzero([not np.isfinite(row).all() for row in leaf])
-        elif leaf.dtype.kind == "f":
-            bad = np.flatnonzero(~np.isfinite(leaf.reshape(len(leaf), -1)).all(axis=1))
-        else:
-            continue
-        if bad.size:
-            raise ValueError(f"inputs are NaN or infinite in {describe(bad)}; clean them first.")
 
 
 def describe_records(rows: NDArray[np.intp], is_member: NDArray[np.bool_], positions: NDArray[np.int64]) -> str:

@@ -70,6 +70,7 @@ class SignalPass:
       output: the name or number of the output to read; None = the only one, or the sum of losses over all.
     Attributes:
       head: how the model's outputs are read.
+      output_shapes: of one record's outputs, None where that is open: a nest as the model's outputs are.
       notes: sentences on how the signals are made.
       remarks: sentences for the user, on what takes long.
     Raises:
@@ -96,6 +97,7 @@ class SignalPass:
         self._graphs: dict[Any, Callable[..., Any]] = {}
         self._further: Further = {}
         self._fixed = self._call.fixed_batch_size
+        self.output_shapes: Any = None
         reading, memory = self._look(Records(records.x, records.y, records.weights))
         self._reading = reading
         self.head = reading.head
@@ -176,6 +178,7 @@ class SignalPass:
 
         def look(inputs: Any) -> Any:
             outputs = self._call(inputs)
+            self.output_shapes = tf.nest.map_structure(lambda leaf: tuple(leaf.shape[1:]), outputs)
             found.append(OutputReading.of(self.model, outputs, records, self._loss, self._output))
             return outputs
 

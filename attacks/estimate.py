@@ -14,6 +14,8 @@ from . import plain_fields as plain
 
 LEVEL = 0.95
 _MOST_SIMULATIONS = 20_000
+# Asking NumPy whether a number is an array takes longer than one quantile.
+_MANY = (np.ndarray, list, tuple)
 
 
 class Estimate(float):
@@ -124,13 +126,30 @@ def normal_quantile(level: float) -> float:
     return float(special.ndtri(0.5 + level / 2))
 
 
-def clopper_pearson_low(successes: int, trials: int, error: float) -> float:
-    """The exact one-sided lower bound of a proportion: it exceeds the truth with probability at most `error`."""
+def clopper_pearson_low(successes: Any, trials: Any, error: Any) -> Any:
+    """The exact one-sided lower bound of a proportion: it exceeds the truth with probability at most `error`.
+
+    Args:
+      successes, trials, error: numbers, or arrays that broadcast; 0 <= successes <= trials.
+    Returns:
+      A float, or float64 of the arrays' common shape.
+    """
+    if isinstance(successes, _MANY) or isinstance(trials, _MANY) or isinstance(error, _MANY):
+        # The quantile does not exist without successes; asked for one it is any number, and not used.
+        quantile = special.betaincinv(np.maximum(successes, 1), np.subtract(trials, successes) + 1, error)
+        return np.where(np.equal(successes, 0), 0.0, quantile)
     return 0.0 if successes == 0 else float(special.betaincinv(successes, trials - successes + 1, error))
 
 
-def clopper_pearson_high(successes: int, trials: int, error: float) -> float:
-    """The exact one-sided upper bound of a proportion: it falls short of the truth with probability at most `error`."""
+def clopper_pearson_high(successes: Any, trials: Any, error: Any) -> Any:
+    """The exact one-sided upper bound of a proportion: it falls short of the truth with probability at most `error`.
+
+    Args and Returns: as for `clopper_pearson_low`.
+    """
+    if isinstance(successes, _MANY) or isinstance(trials, _MANY) or isinstance(error, _MANY):
+        failures = np.subtract(trials, successes)
+        quantile = special.betaincinv(np.add(successes, 1), np.maximum(failures, 1), np.subtract(1, error))
+        return np.where(failures == 0, 1.0, quantile)
     return 1.0 if successes == trials else float(special.betaincinv(successes + 1, trials - successes, 1 - error))
 
 

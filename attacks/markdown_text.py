@@ -8,10 +8,13 @@ import re
 _ESCAPED = str.maketrans(
     {
         **{letter: f"\\{letter}" for letter in "\\`*_[]"},
-        **{"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;", "@": "&#64;", "~": "&#126;"},
+        **{"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;", "~": "&#126;"},
     }
 )
 _BLOCK_BEGINS = re.compile(r"^(#|[-+=]|\d{1,9}(?=[.)]))")
+# What GitHub makes a link without any markup, entities or not: only a letter of no width in between prevents it.
+_LINK_BEGINS = re.compile(r"@|(?<![A-Za-z0-9])www(?=\.)|(?<![A-Za-z0-9])(?:mailto|xmpp|https?|ftp)(?=:)", re.IGNORECASE)
+_NO_WIDTH = "&#8203;"
 
 
 def as_markdown(text: str) -> str:
@@ -21,15 +24,19 @@ def as_markdown(text: str) -> str:
     """
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     escaped = line.translate(_ESCAPED)
-    # What would be made a link without any markup.
-    escaped = escaped.replace("://", "&#58;//")
-    escaped = re.sub(r"\b(www)\.", r"\1&#46;", escaped, flags=re.IGNORECASE)
+    escaped = _LINK_BEGINS.sub(_not_a_link, escaped)
+    # A heading loses the hashes that it ends in.
+    escaped = re.sub(r"#$", "&#35;", escaped)
     return _BLOCK_BEGINS.sub(_not_a_block, escaped)
 
 
 def table_row(*cells: str) -> str:
     """A row of a table; the cells are Markdown already."""
     return f"| {' | '.join(cells)} |"
+
+
+def _not_a_link(begin: re.Match[str]) -> str:
+    return f"{_NO_WIDTH}&#64;{_NO_WIDTH}" if begin[0] == "@" else f"{begin[0]}{_NO_WIDTH}"
 
 
 def _not_a_block(begin: re.Match[str]) -> str:

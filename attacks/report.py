@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from . import plain_fields as plain
 from .advantage import advantage
 from .auc import auc
+from .epsilon_audit import EpsilonReading
 from .estimate import LEVEL, Estimate, check_level
 from .folds import mean_of_folds, ranks_in_folds, rows_of_folds
 from .information import mutual_information
@@ -51,6 +52,7 @@ class LeakageReport:
       refusals: the reason why a metric is None, by the metric's name.
       void: why no leak can be told from these records, whatever the numbers; one of the warnings, or None.
       folds: 1, or 2 if two halves of the records were judged apart and every number is the mean of theirs: see `from_scores`.
+      epsilon: what the audits so far say about the training's ε, where that is asked for; else None.
     """
 
     attack: str
@@ -72,6 +74,7 @@ class LeakageReport:
     refusals: Mapping[str, str] = field(default_factory=dict)
     void: str | None = None
     folds: int = 1
+    epsilon: EpsilonReading | None = None
 
     @classmethod
     def from_scores(
@@ -176,7 +179,7 @@ class LeakageReport:
             parts = {"": float(estimate), "_low": estimate.low, "_high": estimate.high}
             parts["_null_level"] = estimate.null_level
             found |= {name + suffix: value for suffix, value in parts.items() if value is not None}
-        return found
+        return found if self.epsilon is None else found | self.epsilon.scalars()
 
     def __repr__(self) -> str:
         found = "failed" if self.failed else f"AUC {self.auc!r}"
@@ -209,6 +212,7 @@ class LeakageReport:
                 "refusals": self.refusals,
                 "void": self.void,
                 "folds": self.folds,
+                **({} if self.epsilon is None else {"epsilon": self.epsilon.to_dict()}),
             }
         )
 
@@ -244,6 +248,7 @@ class LeakageReport:
             refusals=read("refusals", plain.texts_by_name),
             void=read("void", plain.or_none(plain.text)),
             folds=read("folds", plain.count),
+            epsilon=read("epsilon", EpsilonReading.from_dict) if "epsilon" in held else None,
         )
         if report.failed != read("failed", plain.flag):
             raise ValueError(

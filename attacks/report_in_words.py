@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .estimate import Estimate
 from .interval_text import in_percent, is_rate
+from .low_fpr import low_fpr_name
 
 if TYPE_CHECKING:
     from .report import LeakageReport
@@ -19,6 +20,9 @@ _FALSE_ALARMS = {
 }
 # A note that begins so says that truth is not the records' own membership.
 TRUTH_BY_RANGE = "truth by range"
+# And these say which sets of an unlearning take the places of members and non-members.
+FORGET_FOR_MEMBERS = "the forget set stands for the members"
+RETAIN_FOR_MEMBERS = "the retain set stands for the members"
 
 
 class _Asked(NamedTuple):
@@ -41,6 +45,12 @@ _RANGES = _Asked(
     "the one that holds it",
     "ranges that hold a training record",
 )
+
+_FORGOTTEN = _Asked(
+    "shown one record that was to be forgotten and one never seen", "the one to be forgotten", "records to be forgotten"
+)
+_KEPT = _Asked("shown one kept record and one never seen", "the kept one", "kept records")
+_BY_NOTE = {TRUTH_BY_RANGE: _RANGES, FORGET_FOR_MEMBERS: _FORGOTTEN, RETAIN_FOR_MEMBERS: _KEPT}
 
 
 def in_words(report: LeakageReport) -> str:
@@ -88,8 +98,9 @@ def _said(report: LeakageReport) -> str:
 
 
 def _asked(report: LeakageReport) -> _Asked:
-    """Ranges, if the report says that truth went by them."""
-    return _RANGES if any(note.startswith(TRUTH_BY_RANGE) for note in report.notes) else _RECORDS
+    """What the report's notes say that members are; records, if they say nothing."""
+    found = (asked for note in report.notes for begin, asked in _BY_NOTE.items() if note.startswith(begin))
+    return next(found, _RECORDS)
 
 
 def _rate(estimate: Estimate, of_what: str, reference: float, guesser: str) -> str:
@@ -102,8 +113,8 @@ def _rate(estimate: Estimate, of_what: str, reference: float, guesser: str) -> s
 def _at_few_false_alarms(report: LeakageReport) -> str:
     known = next((fpr for fpr in _FALSE_ALARMS if _known(report, fpr) is not None), None)
     if known is None:
-        these = _asked(report).these
-        return f"how many {these} they recognise at few false alarms, too few were audited to say."
+        refusal = report.refusals.get(low_fpr_name(next(iter(_FALSE_ALARMS))), "was not computed")
+        return f"how many {_asked(report).these} they recognise at few false alarms is not known: {_closed(refusal)}"
     return _recognised(report, known)
 
 

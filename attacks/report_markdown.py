@@ -54,7 +54,7 @@ def reports_to_markdown(reports: Iterable[LeakageReport], title: str = TITLE, *,
         *_listed("Not computed", wholes, _refusals),
         *_listed("Notes", wholes, lambda report: report.notes),
         _how_to_read(newest.values()),
-        f"Measured with privacy-callbacks {package_version()}.",
+        f"Written by privacy-callbacks {package_version()}.",
     ]
     return "\n\n".join(blocks) + "\n"
 

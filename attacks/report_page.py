@@ -88,7 +88,7 @@ def report_page(
         "run": _RUN,
         "name": _NAME,
         "training": None if training is None else dict(training),
-        "verdict": {"text": str(verdict), "detected": _detected(verdict, attacks), "void": verdict.unjudged},
+        "verdict": {"text": str(verdict), "detected": _detected(verdict, listed, attacks), "void": verdict.unjudged},
         "has_records": False,
         "attacks": [headline, *sorted(others, key=lambda entry: entry["attack"])],
     }
@@ -108,10 +108,17 @@ def report_page(
     }
 
 
-def _detected(verdict: LeakVerdict, attacks: Mapping[str, Sequence[AttackAudit]]) -> dict[str, int]:
-    """The step of each first detection, on the page's axis: one at no epoch's end stands after all others there."""
-    undated = [audit.step for audits in attacks.values() for audit in audits if audit.whole.step is None]
-    return {name: min(undated, default=0) if step is None else step for name, step in verdict.detected.items()}
+def _detected(
+    verdict: LeakVerdict, listed: Sequence[LeakageReport], attacks: Mapping[str, Sequence[AttackAudit]]
+) -> dict[str, int]:
+    """The step of each first detection, on the page's axis, where audits at no epoch's end stand after all others."""
+    audits = [audit for of_attack in attacks.values() for audit in of_attack]
+    steps = {id(report): audit.step for audit in audits for report in (audit.whole, *audit.sliced)}
+    dated = [replace(report, step=steps.get(id(report), report.step)) for report in listed]
+    found = {name: at for name, at in leak_verdict(dated, verdict.alpha).detected.items() if at is not None}
+    # A verdict of the caller's may have found what these reports alone do not show.
+    first_undated = min((audit.step for audit in audits if audit.whole.step is None), default=0)
+    return {name: found.get(name, first_undated) if step is None else step for name, step in verdict.detected.items()}
 
 
 def _kept(audits: Sequence[AttackAudit], most: int) -> list[AttackAudit]:

@@ -41,6 +41,10 @@ def _lines(report: LeakageReport) -> list[str]:
         titles = _TITLES | {low_fpr_name(fpr): f"TPR at {100 * fpr:g} % FPR" for fpr in FPRS}
         for name, estimate in report.estimates().items():
             lines.append(f"  {titles.get(name, name):<20}{_cells(name, estimate, report)}")
+    if report.epsilon is not None:
+        lines.append(f"  {'ε':<20}{report.epsilon.line()}")
+        if report.epsilon.exposure is not None:
+            lines.append(f"  {'exposure':<20}{_cells('exposure', report.epsilon.exposure, report)} (bits)")
     lines += [f"  ! {warning}" for warning in report.warnings]
     lines += [f"  · {note}" for note in report.notes]
     return lines

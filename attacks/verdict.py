@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .looks import error_at_look
 from .report import LeakageReport
 
 _SLICES_NAMED = 3
@@ -86,7 +87,7 @@ def leak_verdict(reports: Iterable[LeakageReport], alpha: float = 0.05) -> LeakV
     detected: dict[str, int | None] = {}
     for look, audit in enumerate(audits, start=1):
         p_values = [1.0 if report.p_value is None else report.p_value for report in audit]
-        rejected = holm(p_values, 6 * alpha / (np.pi * look) ** 2)
+        rejected = holm(p_values, error_at_look(look, alpha))
         for report, leaks in zip(audit, rejected, strict=True):
             if leaks and void is None:
                 detected.setdefault(_name(report), report.step)

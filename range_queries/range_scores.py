@@ -9,17 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from privacy_callbacks.attacks.asked_queries import Queries
-from privacy_callbacks.attacks.asked_records import resident_records
-from privacy_callbacks.attacks.attack import AttackContext, Signals, named_attacks, needs
-from privacy_callbacks.attacks.compiled_pass import SignalPass
-from privacy_callbacks.attacks.fleet_alone import train_alone
-from privacy_callbacks.attacks.model_checks import build_model, check_model
+from privacy_callbacks.attacks.attack import named_attacks
+from privacy_callbacks.attacks.record_scorer import RecordScorer, of_none_asked
 from privacy_callbacks.attacks.record_source import open_source
-from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
+from privacy_callbacks.attacks.shadow_models import ShadowModels
 from privacy_callbacks.attacks.shadow_pool import pool_from_records
-from privacy_callbacks.attacks.shadow_requests import known_to, shadow_relations, shadow_requests
-from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.true_membership import Found, found_within
 
 from .ramia import PlacedRaMIA, RaMIA
@@ -94,88 +88,34 @@ class RangeScorer:
         output: str | int | None = None,
         verbose: int = 1,
     ) -> None:
-        records = pool_from_records(x, y).records
-        self._asked = resident_records(records, population)
-        self._reading = {"loss": loss, "batch_size": batch_size, "output": output}
-        self._seed = seed
-        owners = None if ids is None else _one_each(ids, len(records), "queries")
-        self._attacks: dict[str, PlacedRaMIA] = {}
-        plan = as_shadow_models(shadow_models)
-        for name, attack in named_attacks(attacks).items():
+        for attack in named_attacks(attacks).values():
             if not isinstance(attack, RaMIA):
                 raise TypeError(f"{attack!r} is no range attack; give RaMIA(RMIA(), LpBall(0.5)) or the like.")
-            if needs(attack).examples:
-                raise ValueError(
-                    f"attack {attack.attack.name!r} learns from records of known membership, and of queries nothing is known; "
-                    "give another, or audit members and non-members."
-                )
-            if needs(attack).shadows and (plan is None or pool is None):
-                raise ValueError(
-                    f"attack {attack.attack.name!r} compares with shadow models; give shadow_models= and the pool= to train "
-                    "them on."
-                )
-            if plan is not None and plan.num_models < attack.least_shadow_models:
-                raise ValueError(
-                    f"{plan.num_models} shadow models are too few to tune on, at least {attack.least_shadow_models} are needed."
-                )
-            self._attacks[name] = attack.at(records.x, records.y, owners)
-        check_model(model)
-        build_model(model, self._asked.x)
-        self._answers(model)  # what does not fit is refused before anything is trained
-        self._shadows: dict[Queries, ShadowSignals] = {}
-        self.notes: tuple[str, ...] = ()
-        if plan is not None and any(needs(attack).shadows for attack in self._attacks.values()):
+        records = pool_from_records(x, y).records
+        dealt = None
+        if pool is not None:
             of_pool = None if pool_ids is None else np.asarray(pool_ids)
-            dealt = pool_from_records(pool[0], pool[1], of_pool)
-            dealt = replace(dealt, audited=np.full(len(records), -1), ids=of_pool)
-            asking = self._attacks.values()
-            requests, relations = shadow_requests(asking), shadow_relations(asking)
-            self._shadows, sentences = train_alone(
-                plan, model, self._asked, dealt, requests, loss, batch_size, output, verbose, relations
-            )
-            self.notes = tuple(sentences)
+            dealt = replace(pool_from_records(pool[0], pool[1], of_pool), ids=of_pool)
+        self._scorer = RecordScorer(
+            model,
+            records,
+            attacks,
+            ids=ids,
+            shadow_models=shadow_models,
+            pool=None if dealt is None else of_none_asked(dealt, len(records)),
+            population=population,
+            seed=seed,
+            loss=loss,
+            batch_size=batch_size,
+            output=output,
+            verbose=verbose,
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on how the scores were made."""
+        return self._scorer.notes
 
     def __call__(self, model: Any) -> RangeScores:
         """The scores of the queries by what this model answers; of the same inputs and outputs as the first."""
-        answers = self._answers(model)
-        found = {}
-        for name, attack in self._attacks.items():
-            wish = needs(attack)
-            population = answers.get((wish.population_queries, True)) if wish.population else None
-            shadows = known_to(wish, self._shadows) if wish.shadows else None
-            context = AttackContext(population, self._seed, shadows)
-            found[name] = attack.fit(context).score(answers[wish.queries, False])
-        return RangeScores(found, dict(self._attacks), self.notes)
-
-    def _answers(self, model: Any) -> dict[tuple[Queries, bool], Signals]:
-        asking = SignalPass(
-            model, self._asked, self._reading["loss"], self._reading["batch_size"], self._reading["output"]
-        )
-        wanted: dict[tuple[Queries, bool], tuple[str, ...]] = {}
-        for attack in self._attacks.values():
-            wish = needs(attack)
-            keys = [(wish.queries, False), *([(wish.population_queries, True)] if wish.population else [])]
-            for key in keys:
-                wanted[key] = tuple(dict.fromkeys([*wanted.get(key, ()), *attack.signals]))
-        labels = asking.head.labels
-        labels = labels if labels is not None and labels.ndim == 1 else None
-        found: dict[tuple[Queries, bool], Signals] = {}
-        for (queries, of_population), names in wanted.items():
-            if of_population:
-                theirs = asking.population_signals(names, queries)
-                found[queries, True] = theirs.beside(labels=asking.population_labels)
-            else:
-                found[queries, False] = asking.signals(names, queries).beside(labels=labels)
-        return found
-
-
-def _one_each(ids: ArrayLike, count: int, what: str) -> NDArray[Any]:
-    """The ids as an array.
-
-    Raises:
-      ValueError: if there is not one for each.
-    """
-    array = np.asarray(ids)
-    if array.shape != (count,):
-        raise ValueError(f"ids have shape {array.shape} for {count} {what}; give one id each.")
-    return array
+        return RangeScores(self._scorer(model).scores, dict(self._scorer.attacks), self.notes)

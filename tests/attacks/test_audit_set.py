@@ -371,3 +371,24 @@ def test_members_that_stand_several_times_are_noted(times, noted):
     members = np.tile(x[:30], (times, 1)), np.tile(y[:30], times)
     found = AuditSet(members, (rng.normal(size=(60, 3)), y))
     assert noted == any("equal another of them" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("form", ["lists", "tf.data, batched", "PyDataset"])
+def test_all_records_of_both_sides_can_be_asked_for_however_unequal(form):
+    audit_set = AuditSet(FORMS[form](X, Y), FORMS[form](X2, Y2), size=None, ids=(np.arange(50), np.arange(50, 130)))
+    assert (audit_set.num_members, audit_set.num_nonmembers, len(audit_set), audit_set.size) == (50, 80, 130, None)
+    assert audit_set.is_member.tolist() == [True] * 50 + [False] * 80
+    np.testing.assert_array_equal(audit_set.x, np.concatenate([X, X2]))
+    np.testing.assert_array_equal(audit_set.ids, np.arange(130))
+    assert audit_set.coin is None
+
+
+def test_of_all_records_a_share_can_still_be_set_aside():
+    audit_set = AuditSet(MEMBERS, NONMEMBERS, 0.25, size=None)
+    assert (audit_set.num_members, audit_set.num_nonmembers, len(audit_set.population)) == (50, 60, 20)
+
+
+@pytest.mark.parametrize("size", [0, 1.5, True, "all"])
+def test_other_sizes_are_refused(size):
+    with pytest.raises(ValueError, match="give how many records to draw on each side, at least 1"):
+        AuditSet(MEMBERS, NONMEMBERS, size=size)

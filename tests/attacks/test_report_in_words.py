@@ -1,6 +1,7 @@
 """Words for somebody who decides: what is claimed is what the interval says, and no number claims more than it may."""
 
 import re
+from dataclasses import replace
 
 import hypothesis
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from privacy_callbacks.attacks import Estimate, LeakageReport
 from privacy_callbacks.attacks.interval_text import in_figures, in_percent
 from privacy_callbacks.attacks.report import failed_report
-from privacy_callbacks.attacks.report_in_words import in_words
+from privacy_callbacks.attacks.report_in_words import FORGET_FOR_MEMBERS, RETAIN_FOR_MEMBERS, in_words
 
 
 def of(auc, *, tpr=None, **described):
@@ -78,7 +79,15 @@ def test_the_untrained_model_and_slices_are_named_first():
 
 def test_the_rate_at_more_false_alarms_speaks_where_the_usual_one_was_refused():
     assert "Allowed one false alarm in ten, they recognise 20 %" in in_words(of(LEAK.auc, tpr={0.01: None, **_tenth()}))
-    assert "too few were audited to say" in in_words(of(LEAK.auc, tpr={0.01: None, 0.1: None}))
+    none = of(LEAK.auc, tpr={0.01: None, 0.1: None})
+    assert "at few false alarms is not known: was not computed." in in_words(none)
+    refused = replace(
+        none, refusals={"tpr_at_fpr_1e-2": "TPR at FPR 0.01 needs 100 non-members to be resolved, 12 were audited"}
+    )
+    assert (
+        "at few false alarms is not known: TPR at FPR 0.01 needs 100 non-members to be resolved, 12 were"
+        in in_words(refused)
+    )
 
 
 def _tenth():
@@ -130,6 +139,10 @@ def test_without_an_interval_the_words_say_so():
         (Estimate(0.511, 0.503, 0.52), 0.5, ("51.1 %", "50.3 %", "52.0 %")),
         (Estimate(0.51, 0.50001, 0.52), 0.5, ("51.0 %", "just over 50 %", "52.0 %")),
         (Estimate(0.49, 0.48, 0.49999), 0.5, ("49.0 %", "48.0 %", "just under 50 %")),
+        (Estimate(0.49998, 0.499, 0.49999), 0.5, ("just under 50 %", "49.9 %", "just under 50 %")),
+        (Estimate(0.50002, 0.50001, 0.5001), 0.5, ("just over 50 %", "just over 50 %", "50.1 %")),
+        (Estimate(0.498, 0.45, 0.55), 0.5, ("50 %", "45 %", "55 %")),
+        (Estimate(-0.0, -0.0, 0.03), 0.01, ("0 %", "0 %", "3 %")),
         (Estimate(0.002, 0.00101, 0.01), 0.001, ("0.2 %", "just over 0.1 %", "1.0 %")),
         (Estimate(0.612), 0.5, ("61 %", None, None)),
         (Estimate(0.612, float("nan"), 0.7), 0.5, ("61 %", None, None)),
@@ -146,6 +159,7 @@ def test_percentages_have_as_many_decimals_as_honesty_needs(estimate, reference,
         (Estimate(0.9999, 0.9985, 1.0), ">0.999 [0.998, 1.000]"),
         (Estimate(0.0001, 0.0, 0.0002), "<0.001 [0.000, 0.001]"),
         (Estimate(0.25), "0.250"),
+        (Estimate(-0.0), "0.000"),
     ],
 )
 def test_figures_are_never_rounded_to_certainty(estimate, expected):
@@ -169,9 +183,9 @@ def test_what_is_printed_keeps_its_promises_for_any_rate(rates, reference):
         assert abs(percent(text) - exact) < 0.011
     assert percent(texts.low) <= percent(texts.value) <= percent(texts.high)
     if low > reference:
-        assert percent(texts.low) > reference or texts.low.startswith("just over")
+        assert all(percent(text) > reference or text.startswith("just over") for text in texts[:2])
     if high < reference:
-        assert percent(texts.high) < reference or re.match("just under|less than", texts.high)
+        assert all(percent(text) < reference or re.match("just under|less than", text) for text in (texts[0], texts[2]))
     else:
         assert percent(texts.high) >= min(reference, 0.999)
 
@@ -195,3 +209,21 @@ def test_records_that_stand_out_are_told_even_where_the_whole_is_worse_than_gues
     said = in_words(LeakageReport.from_scores(scores, truth, "loss"))
     assert "does worse than guessing" in said
     assert "But some stand out: allowed one false alarm in a hundred" in said
+
+
+@pytest.mark.parametrize(
+    ("note", "begins", "these"),
+    [
+        (
+            FORGET_FOR_MEMBERS,
+            "Shown one record that was to be forgotten and one never seen",
+            "of the records to be forgotten",
+        ),
+        (RETAIN_FOR_MEMBERS, "Shown one kept record and one never seen", "of the kept records"),
+    ],
+)
+def test_sets_of_an_unlearning_are_called_what_they_are(note, begins, these):
+    said = in_words(replace(LEAK, notes=("something else.", f"{note}, the test set for the non-members.")))
+    assert said.startswith(begins)
+    assert these in said
+    assert "training record" not in said

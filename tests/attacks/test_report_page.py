@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from gaussian_world import GaussianWorld
 
-from privacy_callbacks.attacks import LeakageReport, by_class, leak_verdict, reports_to_html, sliced_reports
+from privacy_callbacks.attacks import (
+    LeakageReport,
+    LeakVerdict,
+    by_class,
+    leak_verdict,
+    reports_to_html,
+    sliced_reports,
+)
 from privacy_callbacks.attacks.report import failed_report
 from privacy_callbacks.attacks.report_in_words import in_words
 from privacy_callbacks.attacks.report_page import report_page
@@ -137,3 +144,17 @@ def test_one_report_and_several_become_files(tmp_path):
     part = sliced(1)[0]
     part.to_html(tmp_path / "part.html")
     assert '"attack":"loss on class 0"' in (tmp_path / "part.html").read_text("utf-8")
+
+
+def test_a_detection_at_no_epochs_end_stands_where_the_page_shows_that_audit():
+    quiet = [replace(report("loss", step, 0.0), p_value=0.9) for step in (0, 1)]
+    undated = [replace(report("loss", None, 0.0), p_value=0.9), report("rmia", None, 2.0), report("loss", None, 2.0)]
+    (run,) = report_page([*quiet, *undated])["overview"]["runs"]
+    assert {entry["attack"]: entry["steps"] for entry in run["attacks"]} == {"loss": [0, 1, 2, 3], "rmia": [2]}
+    assert run["verdict"]["detected"] == {"rmia": 2, "loss": 3}
+
+
+def test_a_verdict_that_these_reports_do_not_show_stands_at_the_first_of_those_at_no_epochs_end():
+    verdict = LeakVerdict({"loss": None}, looks=9, attacks=1, alpha=0.05)
+    (run,) = report_page([report("loss", 4, 0.0), report("loss", None, 0.0)], verdict=verdict)["overview"]["runs"]
+    assert run["verdict"]["detected"] == {"loss": 5}

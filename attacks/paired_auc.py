@@ -1,0 +1,58 @@
+"""How two models, or two attacks, differ in AUC on the same records."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from .auc import low_of_a_perfect_result
+from .estimate import LEVEL, Estimate, check_level, normal_quantile
+from .roc import check_scores
+
+
+def auc_difference(first: ArrayLike, second: ArrayLike, is_member: ArrayLike, level: float = LEVEL) -> Estimate:
+    """AUC of the first scores minus that of the second, with the interval of a paired comparison.
+
+    Records that are hard for one are hard for the other, so the difference is known better than either. Where no record
+    contradicts another the interval is as wide as that of a perfect result of this size, unless the scores are the same.
+
+    Args:
+      first, second: float[n], of the same records; higher = more member-like.
+      is_member: bool[n].
+      level: confidence level of the interval.
+    Returns:
+      An `Estimate` in [−1, 1].
+    Raises:
+      ValueError: as `check_scores`; on lengths that differ; if a side has fewer than two records.
+    Source: DeLong, DeLong & Clarke-Pearson 1988.
+    """
+    check_level(level)
+    one, truth = check_scores(first, is_member)
+    other, _ = check_scores(second, is_member)
+    sides = int(truth.sum()), int((~truth).sum())
+    if min(sides) < 2:
+        raise ValueError(
+            f"{sides[0]} members and {sides[1]} non-members are too few to compare by; give at least 2 of each."
+        )
+    placed = [_placements(values, truth) for values in (one, other)]
+    value = float(placed[0][0].mean() - placed[1][0].mean())
+    if np.array_equal(one, other):
+        return Estimate(0.0, 0.0, 0.0, level)
+    variance = sum(
+        float(np.var(a - b, ddof=1)) / count for a, b, count in zip(placed[0], placed[1], sides, strict=True)
+    )
+    reach = (
+        normal_quantile(level) * np.sqrt(variance) if variance > 0 else 1 - low_of_a_perfect_result(min(sides), level)
+    )
+    return Estimate(value, max(-1.0, value - reach), min(1.0, value + reach), level)
+
+
+def _placements(
+    values: NDArray[np.float64], truth: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(of each member the share of non-members that it beats, of each non-member the share of members that beat it)."""
+    ranks = stats.rankdata(values)
+    members, nonmembers = ranks[truth], ranks[~truth]
+    within = stats.rankdata(values[truth]), stats.rankdata(values[~truth])
+    return (members - within[0]) / len(nonmembers), 1 - (nonmembers - within[1]) / len(members)
