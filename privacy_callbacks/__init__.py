@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from privacy_callbacks.attacks.audit_set import AuditSet
     from privacy_callbacks.attacks.audit_warning import AuditWarning
+    from privacy_callbacks.attacks.epsilon_audit import EpsilonAudit
     from privacy_callbacks.attacks.report import LeakageReport
 
     from .after_the_fact import audit
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .private_checkpoint import PrivateCheckpoint
     from .range_audit import RangeAudit, audit_ranges
     from .range_curves import RangeCurve, range_curve
+    from .unlearning_callback import UnlearningCallback
 
 _HERE = Path(__file__).resolve().parent
 try:
@@ -33,12 +35,14 @@ if not (_HERE / "attacks").exists() and (_HERE.parent / "attacks" / "threshold.p
 _HOME = {
     "AuditSet": "privacy_callbacks.attacks.audit_set",
     "AuditWarning": "privacy_callbacks.attacks.audit_warning",
+    "EpsilonAudit": "privacy_callbacks.attacks.epsilon_audit",
     "LeakageLimit": "privacy_callbacks.leakage_limit",
     "LeakageReport": "privacy_callbacks.attacks.report",
     "MIACallback": "privacy_callbacks.mia_callback",
     "PrivateCheckpoint": "privacy_callbacks.private_checkpoint",
     "RangeAudit": "privacy_callbacks.range_audit",
     "RangeCurve": "privacy_callbacks.range_curves",
+    "UnlearningCallback": "privacy_callbacks.unlearning_callback",
     "audit": "privacy_callbacks.after_the_fact",
     "audit_ranges": "privacy_callbacks.range_audit",
     "hparams_metrics": "privacy_callbacks.hparams_tab",
@@ -47,12 +51,14 @@ _HOME = {
 __all__ = [
     "AuditSet",
     "AuditWarning",
+    "EpsilonAudit",
     "LeakageLimit",
     "LeakageReport",
     "MIACallback",
     "PrivateCheckpoint",
     "RangeAudit",
     "RangeCurve",
+    "UnlearningCallback",
     "audit",
     "audit_ranges",
     "hparams_metrics",

@@ -9,6 +9,9 @@ from typing import Any
 from privacy_callbacks.attacks.attack import Attack, named_attacks, needs
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.audit_warning import AuditWarning
+from privacy_callbacks.attacks.canary_audit import canary_audit_set
+from privacy_callbacks.attacks.canary_split import CanarySplit
+from privacy_callbacks.attacks.epsilon_audit import EpsilonAudit
 from privacy_callbacks.attacks.fleet_alone import train_alone
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
@@ -17,6 +20,7 @@ from privacy_callbacks.attacks.true_membership import QueryTruth, Relation
 
 from .attack_choice import refuse_few_shadow_models
 from .auditing import Audit, Auditor
+from .live_epsilon import LiveEpsilon, epsilon_plan
 
 
 def audit(
@@ -34,13 +38,15 @@ def audit(
     shadow_models: ShadowModels | int | None = None,
     blind_baseline: bool = True,
     slices: Any = None,
+    epsilon: EpsilonAudit | None = None,
     verbose: int = 1,
 ) -> list[LeakageReport]:
     """How much of its training data does this model give away? The callback's audit, after the fact.
 
     Args:
       model: a built Keras model; compiled, or with `loss` given.
-      members, nonmembers: records it was, and was not, trained on, in any form that `AuditSet` takes; or one `AuditSet`.
+      members, nonmembers: records it was, and was not, trained on, in any form that `AuditSet` takes; or one `AuditSet`, or
+        one `CanarySplit`.
       attacks: as for `MIACallback`.
       audit_size: the most records to audit on each side; an `AuditSet` brings its own.
       seed: decides sample, halves and permutations.
@@ -51,7 +57,7 @@ def audit(
       shadow_models: `ShadowModels(16, epochs=..., batch_size=...)`, with the epochs and batch size that the model was trained
         with; trained now, for the attacks that compare with such.
       blind_baseline: see `MIACallback`.
-      slices: see `MIACallback`.
+      slices, epsilon: see `MIACallback`.
       verbose: 0 = silent, 1 = a progress bar over shadow models.
     Returns:
       One report an attack; then those on slices, attack by attack.
@@ -59,7 +65,7 @@ def audit(
       TypeError, ValueError: see `AuditSet` and `Auditor`.
     """
     audit_set = audit_set_for(members, nonmembers, attacks, population, audit_size, seed)
-    _, found, sentences = audited(
+    auditor, found, sentences = audited(
         model,
         audit_set,
         attacks,
@@ -74,6 +80,9 @@ def audit(
     )
     for sentence in sentences:
         warnings.warn(sentence, AuditWarning, stacklevel=2)
+    plan = epsilon_plan(epsilon, audit_set)
+    if plan is not None:
+        found = LiveEpsilon(plan, next(iter(auditor.attacks.values())), audit_set).read(found, look=1)
     return list(found.reports)
 
 
@@ -129,7 +138,13 @@ def audit_set_for(
     audit_size: int,
     seed: int,
 ) -> AuditSet:
-    """The given `AuditSet`, or one drawn from the two sides; a third of the non-members set aside if attacks need it."""
+    """The given `AuditSet`, that of a `CanarySplit`, or one drawn from the two sides; a third of the non-members set aside if
+    attacks need it.
+    """
+    if isinstance(members, CanarySplit):
+        if nonmembers is not None:
+            raise ValueError("members is a CanarySplit, which holds both sides; leave nonmembers to it.")
+        return canary_audit_set(members, population, seed)
     if isinstance(members, AuditSet):
         if nonmembers is not None or population is not None:
             raise ValueError("members is an AuditSet already; leave nonmembers and population to it.")

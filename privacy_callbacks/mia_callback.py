@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -16,7 +14,8 @@ import tensorflow as tf
 
 from privacy_callbacks.attacks.attack import Attack, check_name, named_attacks
 from privacy_callbacks.attacks.audit_set import AuditSet
-from privacy_callbacks.attacks.audit_warning import AuditWarning
+from privacy_callbacks.attacks.canary_split import CanarySplit
+from privacy_callbacks.attacks.epsilon_audit import EpsilonAudit
 from privacy_callbacks.attacks.model_checks import build_model, check_model
 from privacy_callbacks.attacks.shadow_models import ShadowModels, as_shadow_models
 from privacy_callbacks.attacks.verdict import check_alpha
@@ -35,6 +34,8 @@ from .fit_doubts import (
     readers_of_nothing,
     readers_placed_too_early,
 )
+from .forgiving import Forgiving, check_on_error
+from .live_epsilon import LiveEpsilon, epsilon_plan
 from .lockstep import Lockstep
 from .null_check import null_check
 from .picture_grid import images_of, picture_grid, pictures_of
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 _TRAINED: WeakSet[Any] = WeakSet()
 
 
-class MIACallback(Findings, keras.callbacks.Callback):
+class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
     """Shows, while `fit` runs, how well an attacker tells training records from others.
 
     It only watches: a fit with it ends with bit-identical weights to the fit without it, as long as reading `members` has
@@ -68,7 +69,7 @@ class MIACallback(Findings, keras.callbacks.Callback):
 
     Args:
       members: the records that fit trains on: (x, y) arrays, a `tf.data.Dataset` or a `keras.utils.PyDataset`; or one
-        `AuditSet` that holds both sides.
+        `AuditSet` or `CanarySplit` that holds both sides.
       nonmembers: records of the same distribution that fit never sees, in any of these forms.
       attacks: instances of attacks, the headline first; default: a threshold on each signal that fits the model's head,
         the loss first, and with shadow models LiRA and (for classifiers) RMIA.
@@ -98,6 +99,9 @@ class MIACallback(Findings, keras.callbacks.Callback):
         record holds is never written.
       slices: parts of the records to judge by themselves, too: "class", "loss_percentile", "correct", a `Column`, a tuple of
         these for their crosses, or a list of several.
+      epsilon: how to bound the ε of this training by the headline attack: a number in logs, reports and TensorBoard beside the
+        one that is claimed; `EpsilonAudit()` if `members` is a `CanarySplit`, with which alone it is a bound and is called
+        `epsilon_lower_bound`; otherwise it is called `epsilon_estimate`. None = none.
     Attributes:
       reports: one `LeakageReport` per audit, attack and slice, oldest first; those of step −1 describe the model before training.
         Each fit starts a new list (and a new course of losses for `records`), so keep what you need of the one before.
@@ -131,12 +135,12 @@ class MIACallback(Findings, keras.callbacks.Callback):
         log_records: int = 0,
         log_pictures: bool = False,
         slices: Any = None,
+        epsilon: EpsilonAudit | None = None,
     ) -> None:
         super().__init__()
         if every != "train_end":
             every = _whole_number("every", every, "of epochs, at least 1, or 'train_end'")
-        if on_error not in ("warn", "raise"):
-            raise ValueError(f"on_error is {on_error!r}; give 'warn' or 'raise'.")
+        strict = check_on_error(on_error)
         if name == "val":
             raise ValueError("name is 'val', which would overwrite Keras' own validation keys; give another.")
         if batch_size is not None:
@@ -153,7 +157,7 @@ class MIACallback(Findings, keras.callbacks.Callback):
             # Keras calls batch hooks only of callbacks that have one: without shadow models there is no need for it.
             self.on_train_batch_end = self._on_batch_end
         self._population, self._audit_size = population, audit_size
-        self._every, self._strict = every, on_error == "raise"
+        self._every, self._strict = every, strict
         self._log_dir = None if log_dir is None else os.fspath(log_dir)
         self._seed = _whole_number("seed", seed, "that decides the sample, at least 0", least=0)
         self._loss, self._batch_size, self._output = loss, batch_size, output
@@ -163,7 +167,10 @@ class MIACallback(Findings, keras.callbacks.Callback):
         self._log_pictures, self._slices = bool(log_pictures), slices
         if self._log_pictures and not self._log_records:
             raise ValueError("log_pictures shows the records that log_records lists; say how many with log_records=.")
-        self.audit_set = self._draw() if isinstance(members, AuditSet) else None
+        if epsilon is not None and not isinstance(epsilon, EpsilonAudit):
+            raise TypeError(f"epsilon is {epsilon!r}; give EpsilonAudit(delta=1e-5, claimed=...), or None.")
+        self._epsilon = epsilon
+        self.audit_set = self._draw() if isinstance(members, (AuditSet, CanarySplit)) else None
         self._auditor = None
         self._publisher: Publisher | None = None
         self._forget()
@@ -173,6 +180,7 @@ class MIACallback(Findings, keras.callbacks.Callback):
         self._epoch: int | None = None
         self._scheduled_epoch: int | None = None
         self._lockstep = None
+        self._live_epsilon: LiveEpsilon | None = None
         self._known_to_fail: set[str] = set()
         self._taken_keys: set[str] = set()
         self._history: Any = None
@@ -200,6 +208,7 @@ class MIACallback(Findings, keras.callbacks.Callback):
             log_records=self._log_records,
             log_pictures=self._log_pictures,
             slices=self._slices,
+            epsilon=self._epsilon,
         )
 
     # Keras' hooks: when.
@@ -238,8 +247,14 @@ class MIACallback(Findings, keras.callbacks.Callback):
         if self._shadow_models is not None:
             self._lockstep = self._new_lockstep(self._shadow_models, fit)
             auditor.warnings += self._lockstep.warnings
-        carries = self._every != "train_end"
-        self._publisher = Publisher(self.model, self.name, list(auditor.attacks), self._log_dir, carries)
+        plan = epsilon_plan(self._epsilon, self.audit_set)
+        self._live_epsilon = (
+            None if plan is None else LiveEpsilon(plan, next(iter(auditor.attacks.values())), self.audit_set)
+        )
+        carries, live = self._every != "train_end", self._live_epsilon
+        self._publisher = Publisher(
+            self.model, self.name, list(auditor.attacks), self._log_dir, carries, None if live is None else live.name
+        )
         doubts = readers_placed_too_early(self, self._publisher.keys, fit)
         if self._shadow_models is not None and self._shadow_models.schedule == "train_end":
             doubts += readers_of_nothing(self._publisher.keys_of(shadow_attacks(auditor.attacks)), fit)
@@ -326,11 +341,16 @@ class MIACallback(Findings, keras.callbacks.Callback):
             trained_before=self._has_been_trained(),
         )
 
-    def _run(self, step: int, notes: tuple[str, ...] = ()) -> Audit:
+    def _run(self, step: int, notes: tuple[str, ...] = (), scheduled: bool = True) -> Audit:
         assert self._auditor is not None
         shadows = None if self._lockstep is None else self._lockstep.ask(step, self._warn)
         course = self._course.before(step)
-        return self._auditor.run(step, strict=self._strict, notes=notes, shadows=shadows, course=course)
+        audit = self._auditor.run(step, strict=self._strict, notes=notes, shadows=shadows, course=course)
+        if self._live_epsilon is None:
+            return audit
+        # By the epoch, not by counting: a fit that was interrupted and goes on spends no share of the error twice.
+        look = 1 if self._every == "train_end" else (step + 1) // int(self._every) + (not scheduled)
+        return self._live_epsilon.read(audit, look)
 
     def _audit(self, epoch: int) -> None:
         assert self._publisher is not None
@@ -361,12 +381,12 @@ class MIACallback(Findings, keras.callbacks.Callback):
         assert self._publisher is not None
         waited = self._lockstep is not None and self._lockstep.waits
         if self._course.last is None or self._scheduled_epoch != epoch or waited:
-            audit = self._run(epoch)
+            audit = self._run(epoch, scheduled=False)
             self._course.keep(audit, in_course=self._scheduled_epoch != epoch)
             self._warn_of_failures(audit)
             self._publisher.show(audit.whole, audit.sliced, epoch)
         elif self._course.last.fingerprint != fingerprint(self.model):
-            audit = self._run(epoch, notes=(HELD_NOW,))
+            audit = self._run(epoch, notes=(HELD_NOW,), scheduled=False)
             self._course.keep(audit, in_course=False)
             self._publisher.show_in_tab(audit.whole, audit.sliced, epoch)
         assert self._course.last is not None
@@ -398,19 +418,6 @@ class MIACallback(Findings, keras.callbacks.Callback):
         return steps > 0 or self.model in _TRAINED
 
     # Manners.
-
-    @contextlib.contextmanager
-    def _training_goes_on(self) -> Iterator[None]:
-        """A failing audit never ends a training run, unless the user asked for that."""
-        try:
-            yield
-        except Exception as error:
-            if self._strict:
-                raise
-            self._warn(f"auditing failed ({type(error).__name__}: {error}); training goes on.")
-
-    def _warn(self, sentence: str) -> None:
-        warnings.warn(f"{type(self).__name__} {self.name!r}: {sentence}", AuditWarning, stacklevel=3)
 
     def _warn_of_failures(self, audit: Audit) -> None:
         """Once an attack and fit; the marked reports tell the rest."""

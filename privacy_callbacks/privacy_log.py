@@ -102,7 +102,11 @@ class PrivacyLog:
 
     def verdict(self, verdict: LeakVerdict, step: int) -> None:
         """What all audits together say."""
-        said = {"text": str(verdict), "detected": dict(verdict.detected), "void": verdict.unjudged}
+        self.judgement(str(verdict), verdict.detected, verdict.unjudged, step)
+
+    def judgement(self, text: str, detected: Mapping[str, int | None], void: str | None, step: int) -> None:
+        """A sentence over all audits, and since when which attack bears it out; `void` says why there is none."""
+        said = {"text": text, "detected": dict(detected), "void": void}
         self._write(self._headline, "verdict", compressed(_shortened(said, _SENTENCE_LENGTHS[0])), step)
 
     def _write(self, attack: str, kind: str, content: bytes, step: int) -> None:

@@ -34,12 +34,23 @@ class Publisher:
       attacks: their names, the headline's first.
       log_dir: for TensorBoard; None = none.
       carries: True if the keys stand in the logs from the first epoch on.
+      epsilon: what the training's ε is called, which the headline's reports hold; None = they hold none.
     Attributes:
       values: what the logs get; NaN where a number was refused, failed or is not there yet.
     """
 
-    def __init__(self, model: Any, name: str, attacks: Sequence[str], log_dir: str | None, carries: bool) -> None:
-        self._keys_of = {attacks[0]: [f"{name}_{metric}" for metric in _HEADLINE_METRICS]}
+    def __init__(
+        self,
+        model: Any,
+        name: str,
+        attacks: Sequence[str],
+        log_dir: str | None,
+        carries: bool,
+        epsilon: str | None = None,
+    ) -> None:
+        metrics = _HEADLINE_METRICS if epsilon is None else (*_HEADLINE_METRICS, epsilon)
+        self._keys_of = {attacks[0]: [f"{name}_{metric}" for metric in metrics]}
+        self._has_epsilon = epsilon is not None
         self._keys_of |= {attack: [f"{name}_{attack}_auc"] for attack in attacks[1:]}
         self.keys = [key for keys in self._keys_of.values() for key in keys]
         self.values = dict.fromkeys(self.keys, float("nan")) if carries else {}
@@ -61,7 +72,10 @@ class Publisher:
         """An audit after `epoch`: its reports on all records everywhere, those on slices in TensorBoard alone."""
         headline, *others = whole
         named = headline.estimates()
-        found = [named[metric] for metric in _HEADLINE_METRICS] + [report.auc for report in others]
+        found = [named[metric] for metric in _HEADLINE_METRICS]
+        if self._has_epsilon:
+            found.append(None if headline.epsilon is None else headline.epsilon.estimate)
+        found += [report.auc for report in others]
         estimates = dict(zip(self.keys, found, strict=True))
         self.values = {key: _plain(estimate) for key, estimate in estimates.items()}
         publish(self._model, estimates, epoch)

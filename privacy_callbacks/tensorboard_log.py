@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,31 @@ class TensorBoardLog:
             # All metrics of all slices would be hundreds of charts; what remains has a group of its own.
             found = {name: value for name, value in found.items() if name.startswith(_OF_SLICES)}
             place = f"{self._name}_slices/{self._tag_of(report.slice)}"
+        named = {f"{place}/{metric}": value for metric, value in found.items()}
+        meanings = {f"{place}/{metric}": _describe(metric, report, self._steps) for metric in found}
+        self._write_figures(named, report.attack, step, meanings)
+
+    def figures(self, found: Mapping[str, float], attack: str, step: int, meanings: Mapping[str, str]) -> None:
+        """Plain numbers by name, in an attack's run.
+
+        Args:
+          found: `auc`, say, for the tag `<name>/auc`.
+          attack: whose run.
+          step: theirs.
+          meanings: a sentence for each name.
+        """
+        named = {f"{self._name}/{metric}": value for metric, value in found.items()}
+        about = {f"{self._name}/{metric}": f"{meanings[metric]} The step is {self._steps}." for metric in found}
+        self._write_figures(named, attack, step, about)
+
+    def _write_figures(self, found: Mapping[str, float], attack: str, step: int, meanings: Mapping[str, str]) -> None:
         # Keras' own TensorBoard callback switches recording off between its epochs.
-        with self._writer(report.attack).as_default(step), tf.summary.record_if(True):
-            for metric, value in found.items():
-                tag = f"{place}/{metric}"
+        with self._writer(attack).as_default(step), tf.summary.record_if(True):
+            for tag, value in found.items():
                 # With the first value alone: that is the one TensorBoard shows, and they are larger than the numbers.
-                new = (report.attack, tag) not in self._described
-                self._described.add((report.attack, tag))
-                tf.summary.scalar(tag, value, description=_describe(metric, report, self._steps) if new else None)
+                new = (attack, tag) not in self._described
+                self._described.add((attack, tag))
+                tf.summary.scalar(tag, value, description=meanings[tag] if new else None)
 
     def text(self, report: LeakageReport, tag: str, step: int) -> None:
         """A report's table, under Text."""
@@ -120,6 +138,10 @@ _MEANINGS = {
     "balanced_accuracy": "Mean of TPR and TNR of a threshold learned on other records; 0.5 = guessing.",
     "mutual_information": "Bits that the score tells about membership; 0 = none, 1 = all.",
     "tpr_at_fpr": "Share of members found when at most this share of non-members is accused.",
+    "epsilon_lower_bound": "The training's epsilon is at least this, by all audits so far together.",
+    "epsilon_estimate": "What the training's epsilon looks like by all audits so far; no bound.",
+    "exposure": "How much sooner than by chance the attack finds a record that trained, mean over records, in bits.",
+    "epsilon_claimed": "The epsilon that the training claims.",
 }
 
 

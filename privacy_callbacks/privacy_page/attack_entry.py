@@ -17,6 +17,7 @@ METRICS = (
     "tpr_at_fpr_1e-2",
     "tpr_at_fpr_1e-3",
 )
+EPSILON_METRICS = ("epsilon_lower_bound", "epsilon_estimate")
 MOST_SENTENCES = 50
 
 _PARTS = ("low", "high", "null_level")
@@ -53,7 +54,8 @@ def attack_entry(
         "steps": steps,
         "num_members": [_count(report.get("num_members")) for report in reports],
         "num_nonmembers": [_count(report.get("num_nonmembers")) for report in reports],
-        "metrics": {name: metric_columns(reports, name) for name in dict.fromkeys([*METRICS, *rates])},
+        "metrics": {name: metric_columns(reports, name) for name in dict.fromkeys([*METRICS, *rates])}
+        | _epsilon_columns(reports),
         "p_value": [rounded(report.get("p_value")) for report in reports],
         "failed": [_failed(report) for report in reports],
         "words": [_text(newest_of[step][1]) or "" for step in steps],
@@ -77,6 +79,27 @@ def metric_columns(reports: Iterable[Mapping[str, Any]], metric: str) -> dict[st
     levels = [rounded(estimate.get("level")) for estimate in estimates]
     known = [level for level in levels if isinstance(level, float) and 0 < level < 1]
     return columns | {"level": known[-1] if known else _LEVEL}
+
+
+def _epsilon_columns(reports: list[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The training's ε by its name, a bound or an estimate: `value`, `level`, and what was `claimed` last; {} without one."""
+    readings = [_fields(report.get("epsilon")) for report in reports]
+    found: dict[str, dict[str, Any]] = {}
+    for name in EPSILON_METRICS:
+        own = [reading if reading.get("name") == name else _NOTHING for reading in readings]
+        if any(own):
+            claimed = [rounded(_fields(reading.get("claim")).get("epsilon")) for reading in own]
+            known = [number for number in claimed if isinstance(number, float)]
+            bounds = [_fields(reading.get("best")) for reading in own]
+            levels = [
+                number for number in (rounded(bound.get("level")) for bound in bounds) if isinstance(number, float)
+            ]
+            found[name] = {
+                "value": [rounded(bound.get("value")) for bound in bounds],
+                "level": levels[-1] if levels else _LEVEL,
+                "claimed": known[-1] if known else None,
+            }
+    return found
 
 
 def rounded(value: Any) -> float | str | None:

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice, pairwise
 from typing import Any
 
+from .payload_epsilon import epsilon
 from .payload_values import (
     MOST_EXACT,
     MOST_TEXTS,
@@ -139,6 +140,8 @@ def report(value: Any, what: str = "report") -> dict[str, Any]:
         "void": read("void", or_none(text)),
         "folds": read("folds", count),
     }
+    if "epsilon" in held:
+        found["epsilon"] = read("epsilon", partial(epsilon, estimate=_estimate))
     if found["failed"] != (found["auc"] is None):
         raise PayloadError("its report says of itself whether the audit failed, and its AUC says otherwise")
     return found

@@ -94,6 +94,11 @@ def test_what_voids_an_audit_is_told_even_if_the_newest_failed():
     assert entry((0, report(0).to_dict(), ""))["void"] is None
 
 
+def test_of_several_reasons_for_voidness_the_newest_is_told():
+    audits = [(step, report(step, void=f"reason {step}").to_dict(), "") for step in (0, 1)]
+    assert entry(*audits)["void"] == "reason 1"
+
+
 def test_further_rates_are_metrics_too():
     found = entry((0, {"auc": {"value": 0.6}, "tpr_at_fpr_5e-2": {"value": 0.2}, "tpr_at_fpr_x": {"value": 1}}, ""))
     assert list(found["metrics"]) == [*METRICS, "tpr_at_fpr_5e-2"]
@@ -183,3 +188,30 @@ def test_the_version_is_that_of_the_package():
     import privacy_callbacks
 
     assert package_version() == privacy_callbacks.__version__
+
+
+def with_epsilon(step, value, doubt=None, claimed=1.0):
+    one = {"value": value, "method": "one_run", "delta": 1e-5, "level": 0.9}
+    claim = None if claimed is None else {"epsilon": claimed, "delta": 1e-5}
+    name = "epsilon_lower_bound" if doubt is None else "epsilon_estimate"
+    held = {"name": name, "newest": one, "best": one, "doubt": doubt, "claim": claim, "exposure": None}
+    return report(step).to_dict() | {"epsilon": held}
+
+
+def test_the_epsilon_of_a_training_is_a_metric_with_what_was_claimed():
+    found = entry((-1, report(0).to_dict(), ""), (0, with_epsilon(0, 0.5), ""), (1, with_epsilon(1, 1.25), ""))
+    assert found["metrics"]["epsilon_lower_bound"] == {"value": [None, 0.5, 1.25], "level": 0.9, "claimed": 1.0}
+    assert "epsilon_estimate" not in found["metrics"]
+    assert "epsilon_lower_bound" not in entry((0, report(0).to_dict(), ""))["metrics"]
+
+
+def test_an_estimate_and_a_bound_are_two_metrics():
+    found = entry((0, with_epsilon(0, 0.5, "no coins", None), ""), (1, with_epsilon(1, 1.25), ""))["metrics"]
+    assert found["epsilon_estimate"] == {"value": [0.5, None], "level": 0.9, "claimed": None}
+    assert found["epsilon_lower_bound"]["value"] == [None, 1.25]
+
+
+@pytest.mark.parametrize("odd", [None, 3, "x", [], {"name": "epsilon_lower_bound", "best": 3, "claim": "?"}])
+def test_an_odd_epsilon_is_no_error(odd):
+    found = entry((0, report(0).to_dict() | {"epsilon": odd}, ""))["metrics"].get("epsilon_lower_bound")
+    assert found in (None, {"value": [None], "level": 0.95, "claimed": None})

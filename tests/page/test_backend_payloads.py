@@ -8,6 +8,7 @@ import pytest
 from page.privacy_logs import content_of, packed
 from page.privacy_payloads import audit_pieces, picture, ranges_payload, records_payload
 
+from privacy_callbacks.attacks import EpsilonBound, EpsilonReading, Estimate, PrivacyClaim
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.tensorboard_plugin.payload_kinds import KINDS
 from privacy_callbacks.tensorboard_plugin.payload_values import PayloadError
@@ -241,3 +242,39 @@ def test_a_series_says_what_it_is():
 def test_a_series_that_says_something_else_is_refused_in_words(content, told):
     with pytest.raises(PayloadError, match=told):
         header_of(content)
+
+
+def epsilon(**changed):
+    """The ε of a report as it is written."""
+    one = EpsilonBound(0.123456789, method="one_run", delta=1e-5, level=0.95, ceiling=3.0, details={"look": 2})
+    exposed = Estimate(2.0, 1.5, 2.5, null_level=1.6)
+    held = EpsilonReading(one, one, None, PrivacyClaim(1.0, 1e-5), exposed).to_dict()
+    return held | changed
+
+
+def with_epsilon(pieces, held):
+    piece = pieces["audit"]
+    return {**piece, "report": {**piece["report"], "epsilon": held}}
+
+
+def test_the_epsilon_of_a_report_can_be_read_back(pieces):
+    shown = KINDS["audit"](with_epsilon(pieces, epsilon()))["report"]
+    read = LeakageReport.from_dict(shown).epsilon
+    assert (round(float(read.best), 6), read.claim.epsilon, float(read.exposure)) == (0.123457, 1.0, 2.0)
+    assert read.best.details == {"look": 2}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"name": "epsilon"}, "neither a bound nor an estimate"),
+        ({"best": {"value": 1}}, "method"),
+        ({"best": {**epsilon()["best"], "value": "much"}}, "best"),
+        ({"claim": {"epsilon": 1}}, "delta"),
+        ({"exposure": {"value": 1}}, "level"),
+        ({"doubt": 3}, "doubt"),
+    ],
+)
+def test_an_odd_epsilon_is_refused_in_words(changed, told, pieces):
+    with pytest.raises(PayloadError, match=told):
+        KINDS["audit"](with_epsilon(pieces, epsilon(**changed)))

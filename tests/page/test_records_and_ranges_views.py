@@ -73,7 +73,7 @@ def test_an_earlier_epoch_has_the_table_of_its_time(view):
     page = view("records_view", "recordsView", {"run": RUN, "records": RECORDS, "step": 2, "memory": {}})
     assert page.locator("tbody tr").count() == 1
     rows = view.rows("records_view", "recordsRows", {"run": RUN, "records": RECORDS, "step": 2})
-    assert rows["rows"] == [["run1/mia", 1, "b", 1, "Infinity", None, 2]]
+    assert rows["rows"] == [["run1/mia", 2, "b", 1, "Infinity", None, 2]]
 
 
 def test_before_the_first_table_it_is_said_when_it_comes(view):

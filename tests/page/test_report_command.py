@@ -172,10 +172,13 @@ def test_a_section_needs_an_audit(command, tmp_path):
 
 
 def test_names_from_logs_do_not_steer_the_terminal(command, tmp_path):
-    write_run(tmp_path / "logs" / "a\x1b[31mb", attacks=("loss",), steps=[0], slices=0, size=100)
-    done = command("logs", "--markdown", "-")
-    assert done.exit_code == 0
-    assert "\x1b" not in done.output
+    # Click itself takes away colours where it prints to no terminal, but neither of the other two.
+    write_run(tmp_path / "logs" / "a\x1b[31mb\u202ec\x07", attacks=("loss",), steps=[0], slices=0, size=100)
+    for arguments in (("--markdown", "-"), ("-o", "report.html")):
+        done = command("logs", *arguments)
+        assert done.exit_code == 0
+        assert " c " in done.output
+        assert not {"\x1b", "\u202e", "\x07"} & set(done.output)
 
 
 def test_making_a_page_imports_neither_tensorflow_nor_keras(logs, tmp_path):

@@ -1,6 +1,7 @@
 """Histograms and forests of slices show the numbers they were given."""
 
 import re
+from xml.etree import ElementTree
 
 import pytest
 from page.view_cases import HOSTILE, SLICES, at_pixel, one, open_pages, shown_views
@@ -106,3 +107,21 @@ def test_the_chosen_attack_and_all_rows_are_remembered_over_redraws(view):
     page.select_option("select", "lira")
     assert "lira" in page.inner_text("caption")
     assert page.evaluate("document.activeElement.tagName") == "SELECT"
+
+
+def test_the_forest_s_axis_says_what_it_measures(view):
+    page = view("slices_view", "slicesView", {"series": [one()], "step": 4, "memory": {}})
+    assert page.locator("thead th").nth(2).inner_text().split()[0] == "AUC"
+    title, axis = (page.locator(f"thead .slices-forest {part}").bounding_box() for part in ("span", "svg"))
+    assert title["y"] + title["height"] <= axis["y"] + 1
+
+
+def test_a_saved_forest_names_no_control_that_is_not_in_it(view):
+    page = view("slices_view", "slicesView", {"series": [one("lira"), one("loss")], "step": 4, "memory": {}})
+    assert page.inner_text("label").startswith("Attack")
+    text = page.evaluate(
+        "async () => (await import('/svg_file.js')).svgFileText(document.querySelector('.slices-view'))"
+    )
+    words = [" ".join("".join(node.itertext()).split()) for node in ElementTree.fromstring(text)]
+    assert "Attack" not in words
+    assert "lira after epoch 5: 1 of 6 slices leak" in words

@@ -158,3 +158,14 @@ def test_no_view_is_wider_than_its_place(chromium, width, scheme):
             )
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         assert page.evaluate("window.hacked") is None
+
+
+@pytest.mark.parametrize(("step", "epoch"), [(-1, 0), (0, 1), (4, 5)])
+@pytest.mark.parametrize("name", ["roc", "scores", "slices", "records"])
+def test_saved_tables_count_epochs_as_people_do(view, name, step, epoch):
+    """0 = before training, as on the slider and in the names of files."""
+    records = {"tables": [{**RECORDS["tables"][0], "step": step}]}
+    argument = {"series": [one(details={"step": step})], "step": step, "run": RUN, "records": records}
+    rows = view.rows(f"{name}_view", f"{name}Rows", argument)
+    assert "step" not in rows["columns"]
+    assert {row[rows["columns"].index("epoch")] for row in rows["rows"]} == {epoch}

@@ -3,12 +3,14 @@
  */
 import { h, svg } from "./dom.js";
 import { asFinite, countText, epochText, figureText, guessingAt, intervalText, metricTitle } from "./figures.js";
-import { drawDots, drawLine, drawRule, legendOf, linearTicks, plotFrame } from "./plot.js";
+import { drawDots, drawLine, drawRule, legendOf, linearTicks, movedApart, plotFrame } from "./plot.js";
 import { hoverBox, hoverLine } from "./hover_box.js";
 import { leakageRange } from "./leakage_data.js";
-import { colourAt, dashAt } from "./palette.js";
+import { dashAt, runColourAt } from "./palette.js";
 import { nameText, shortName } from "./names.js";
 import { headlineOf } from "./verdicts.js";
+
+const NAMES_APART = 14; // pixels
 
 /** The points of a run, oldest first: `{step, utility, value, low, high}`; epochs that lack either number are left out. */
 export function comparePoints(run, metric, utility) {
@@ -27,12 +29,15 @@ export function lessIsBetter(utility) {
 /** Privacy against utility, with a table of each run's last epoch. */
 export function compareView({ runs, metric = "auc", utility, width = 560 }) {
   const view = h("section", { class: "view compare" });
+  if (!runs.length) return filledCompare(view, "No run is shown.");
   if (!utility) return filledCompare(view, "No training figures were logged: there is nothing to compare leakage with.");
-  const courses = runs.map((run, place) => ({ run, colour: colourAt(place), dash: dashAt(Math.floor(place / 6)), label: shortName(run.id, 40), points: comparePoints(run, metric, utility) }));
+  const courses = runs.map((run, place) => ({ run, colour: runColourAt(place), dash: dashAt(Math.floor(place / 6)), label: shortName(run.id, 40), points: comparePoints(run, metric, utility) }));
   const there = courses.filter((course) => course.points.length);
   if (!there.length) return filledCompare(view, `No epoch has both ${metricTitle(metric)} and ${utility}. Choose another figure or other runs.`);
   const frame = compareFrame(there, metric, utility, Math.min(width, 760));
   for (const course of there) drawCourse(frame, course);
+  nameGuessing(frame, metric);
+  nameCourses(frame, there);
   listenToCourses(view, frame, there, metric, utility);
   view.append(frame.node, compareLegend(there), lastEpochs(courses, metric, utility));
   return view;
@@ -62,23 +67,33 @@ function compareFrame(courses, metric, utility, width) {
   const y = { kind: "linear", low: least, high: most, label: `${metricTitle(metric)} (down = less leakage)` };
   const frame = plotFrame({ width, height: Math.round(width * 0.62), x, y, described: `${metricTitle(metric)} against ${utility} of ${courses.length} runs over their epochs` });
   const guess = guessingAt(metric);
-  if (guess !== null) {
-    drawRule(frame, { y: guess });
-    frame.area.append(svg("text", { x: frame.edge.left + 8, y: frame.y.at(guess) - 4, class: "plot-note" }, "guessing"));
-  }
+  if (guess !== null) drawRule(frame, { y: guess });
   return frame;
 }
 
-function drawCourse(frame, { points, colour, dash, label }) {
+function drawCourse(frame, { points, colour, dash }) {
   const last = points.at(-1);
   drawLine(frame, points.map((point) => [point.utility, point.value]), { colour, dash, width: 1.25, className: "course" });
   drawDots(frame, points.slice(1, -1).map((point) => [point.utility, point.value]), { colour, radius: points.length > 60 ? 1 : 1.75 });
   if (points.length > 1) drawDots(frame, [[points[0].utility, points[0].value]], { colour, radius: 4.5, hollow: true });
   if (last.low !== null && last.high !== null) drawLine(frame, [[last.utility, last.low], [last.utility, last.high]], { colour, width: 2, className: "interval" });
   drawDots(frame, [[last.utility, last.value]], { colour, radius: 6.5 });
-  const at = frame.x.at(last.utility);
-  const right = at > (frame.x.from + frame.x.to) / 2;
-  frame.area.append(svg("text", { x: at + (right ? -11 : 11), y: frame.y.at(last.value) - 9, "text-anchor": right ? "end" : "start", class: "plot-name" }, shortName(label, 28)));
+}
+
+function nameGuessing(frame, metric) {
+  const guess = guessingAt(metric);
+  if (guess !== null) frame.area.append(svg("text", { x: frame.edge.left + 8, y: frame.y.at(guess) - 4, class: "plot-note" }, "guessing"));
+}
+
+/** Names beside the last epochs, over all courses. */
+function nameCourses(frame, courses) {
+  const lasts = courses.map(({ points }) => points.at(-1));
+  const heights = movedApart(lasts.map(({ value }) => frame.y.at(value) - 9), NAMES_APART, frame.edge.top + 10, frame.height - frame.edge.bottom - 4);
+  courses.forEach(({ label }, place) => {
+    const at = frame.x.at(lasts[place].utility);
+    const right = at > (frame.x.from + frame.x.to) / 2;
+    frame.area.append(svg("text", { x: at + (right ? -11 : 11), y: heights[place], "text-anchor": right ? "end" : "start", class: "plot-name" }, shortName(label, 28)));
+  });
 }
 
 function compareLegend(courses) {

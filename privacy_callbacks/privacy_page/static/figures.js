@@ -13,6 +13,8 @@ const METRIC_TITLES = {
   "tpr_at_fpr_1e-1": "TPR at 10 % FPR",
   "tpr_at_fpr_1e-2": "TPR at 1 % FPR",
   "tpr_at_fpr_1e-3": "TPR at 0.1 % FPR",
+  epsilon_lower_bound: "ε of the training, at least",
+  epsilon_estimate: "ε of the training, estimated (no bound)",
 };
 
 const GUESSING = {

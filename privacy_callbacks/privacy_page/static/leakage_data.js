@@ -4,6 +4,7 @@
 import { asFinite, guessingAt } from "./figures.js";
 
 const SHARE_METRICS = ["auc", "balanced_accuracy"];
+const UNBOUNDED = ["mutual_information", "epsilon_lower_bound", "epsilon_estimate"];
 
 /** The audits of an attack as points: `{step, epoch, value, low, high, nullLevel, failed, words}`, null where there is no number. */
 export function leakagePoints(attack, metric) {
@@ -15,6 +16,7 @@ export function leakagePoints(attack, metric) {
     low: asFinite(columns.low?.[place]),
     high: asFinite(columns.high?.[place]),
     nullLevel: asFinite(columns.null_level?.[place]),
+    claimed: asFinite(columns.claimed),
     failed: attack.failed?.[place] === true,
     words: attack.words?.[place] ?? "",
   }));
@@ -22,7 +24,7 @@ export function leakagePoints(attack, metric) {
 
 /** The y range that holds every value, interval and null level: `[low, high]`; never narrower than ½ ± 0.05 for the AUC. */
 export function leakageRange(courses, metric) {
-  const numbers = courses.flatMap((points) => points.flatMap((point) => [point.value, point.low, point.high, point.nullLevel]));
+  const numbers = courses.flatMap((points) => points.flatMap((point) => [point.value, point.low, point.high, point.nullLevel, point.claimed ?? null]));
   const guess = guessingAt(metric);
   const seen = [...numbers.filter((number) => number !== null), guess].filter((number) => number !== null);
   if (metric === "auc") seen.push(0.45, 0.55);
@@ -31,7 +33,7 @@ export function leakageRange(courses, metric) {
   let high = Math.max(...extremes(seen));
   if (!(high > low)) [low, high] = [low - 0.05, high + 0.05];
   const air = 0.04 * (high - low);
-  const most = metric === "mutual_information" ? Infinity : 1 + air;
+  const most = UNBOUNDED.includes(metric) ? Infinity : 1 + air;
   return [low < 0 || SHARE_METRICS.includes(metric) ? Math.max(low - air, -1 - air) : low, Math.min(high + air, most)];
 }
 
@@ -58,6 +60,11 @@ export function nullBand(courses) {
     if (point.nullLevel !== null) levels.set(point.epoch, Math.max(levels.get(point.epoch) ?? 0, point.nullLevel));
   }
   return [...levels].sort((a, b) => a[0] - b[0]).map(([epoch, level]) => [epoch, 0, level]);
+}
+
+/** What the series claim, each value once. */
+export function claims(courses) {
+  return [...new Set(courses.flat().map((point) => point.claimed).filter((claimed) => claimed !== null))].sort((a, b) => a - b);
 }
 
 /** The training and validation losses of runs: `{run, name, points: [epoch, loss]}`. */

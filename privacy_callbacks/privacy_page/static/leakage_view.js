@@ -3,15 +3,16 @@
  */
 import { h, svg, svgTitle, replaceContent } from "./dom.js";
 import { countText, epochText, figureText, guessingAt, intervalText, metricTitle } from "./figures.js";
-import { drawBand, drawLine, drawRule, legendOf, plotFrame } from "./plot.js";
+import { drawBand, drawLine, drawRule, legendOf, movedApart, plotFrame } from "./plot.js";
 import { hoverBox, hoverLine } from "./hover_box.js";
-import { leakagePoints, leakageRange, lossCourses, nullBand, thinnedCourse } from "./leakage_data.js";
+import { claims, leakagePoints, leakageRange, lossCourses, nullBand, thinnedCourse } from "./leakage_data.js";
 import { runsShown, unionOfSteps, nearestStep } from "./page_state.js";
 import { dashAt } from "./palette.js";
 import { nameText, shortName } from "./names.js";
 
 const EDGE = { left: 58, right: 16 };
 const MOST_HOVERED = 14;
+const APART = 22; // pixels
 
 /**
  * The leakage over epochs.
@@ -25,20 +26,24 @@ export function leakageView({ series, metric, step, onStep = () => null, width =
   if (!series.length) return filledWith(view, h("p", { class: "nothing" }, "No series is shown. Choose runs and attacks in the list."));
   const courses = series.map((one) => leakagePoints(one.attack, metric));
   const losses = lossCourses(runsShown(series));
-  const x = epochAxis(series, losses);
+  const pixels = width - EDGE.left - EDGE.right;
+  const x = epochAxis(series, losses, pixels);
   const upper = plotFrame({ width, height: 340, margin: { ...EDGE, bottom: losses.length ? 22 : 40 }, x: { ...x, label: losses.length ? "" : x.label }, y: yAxisOf(courses, metric), described: describedLeakage(series, courses, metric) });
   drawNull(upper, courses, metric);
-  const columns = Math.max(50, Math.floor(width - EDGE.left - EDGE.right));
+  const columns = Math.max(50, Math.floor(pixels));
   const opacity = series.length <= 3 ? 0.17 : series.length <= 8 ? 0.1 : 0.05;
-  const thin = courses.map((points) => thinnedCourse(points, columns));
+  const drawn = besideEachOther(courses, x, pixels);
+  const thin = drawn.map((points) => thinnedCourse(points, columns));
   series.forEach((one, place) => drawBand(upper, thin[place].band, { colour: one.colour, opacity }));
   series.forEach((one, place) => drawLine(upper, thin[place].line, { colour: one.colour, dash: one.dash, width: series.length > 8 ? 1.5 : 2 }));
-  series.forEach((one, place) => drawGaps(upper, one, courses[place], metric));
+  series.forEach((one, place) => drawGaps(upper, one, drawn[place], metric));
+  nameRules(upper, courses, metric);
   const frames = losses.length ? [upper, lossFrame(losses, x, width, runsShown(series))] : [upper];
   const figures = h("div", { class: "figures-here" });
   const folded = h("details", { class: "figures" }, h("summary", {}, "Figures at the slider's epoch"), figures);
-  const cursors = frames.map((frame) => cursorOf(frame));
-  view.append(...frames.map((frame) => frame.node), keyOf(series, losses, metric), refusalNotes(series, courses, metric), folded);
+  // A single audit is no choice; a cursor would only hide its intervals.
+  const cursors = isSingle(courses) ? [] : frames.map((frame) => cursorOf(frame));
+  view.append(...frames.map((frame) => frame.node), keyOf(series, courses, losses, metric), refusalNotes(series, courses, metric), folded);
   listen(view, frames, { series, courses, losses, metric, onStep });
   view.showStep = (at) => {
     for (const cursor of cursors) cursor(at);
@@ -62,15 +67,32 @@ function filledWith(view, ...children) {
   return view;
 }
 
-function epochAxis(series, losses) {
+function epochAxis(series, losses, pixels) {
   let low = Infinity;
   let high = -Infinity;
   const widen = (epoch) => ([low, high] = [Math.min(low, epoch), Math.max(high, epoch)]);
   for (const at of unionOfSteps(series)) widen(at + 1);
   for (const loss of losses) for (const [epoch] of loss.points) widen(epoch);
-  const air = high > low ? 0.012 * (high - low) : 0.5;
+  const beside = unionOfSteps(series).length === 1 ? 0.5 * besideStep(series.length, pixels) * series.length : 0;
+  const air = high > low ? Math.max(0.012, beside / (pixels - 2 * beside)) * (high - low) : 0.5;
   const text = (epoch) => (epoch === 0 ? "before" : countText(epoch));
   return { kind: "linear", low: low - air, high: high + air, whole: true, wanted: 10, text, label: "epoch" };
+}
+
+function isSingle(courses) {
+  return new Set(courses.flat().map((point) => point.step)).size === 1;
+}
+
+/** How far apart, in pixels, the audits of one epoch stand beside each other. */
+function besideStep(count, pixels) {
+  return Math.min(APART, (0.5 * pixels) / count);
+}
+
+/** Courses of one and the same audit, moved apart so that no interval hides another; other courses as they are. */
+function besideEachOther(courses, x, pixels) {
+  if (!isSingle(courses)) return courses;
+  const step = (besideStep(courses.length, pixels) * (x.high - x.low)) / pixels;
+  return courses.map((points, place) => points.map((point) => ({ ...point, epoch: point.epoch + (place - (courses.length - 1) / 2) * step })));
 }
 
 function yAxisOf(courses, metric) {
@@ -80,16 +102,27 @@ function yAxisOf(courses, metric) {
 
 function drawNull(frame, courses, metric) {
   const band = nullBand(courses);
-  const guess = guessingAt(metric);
-  const label = (y, text) =>
-    frame.area.append(svg("text", { x: frame.width - frame.edge.right - 26, y: frame.y.at(y) + 14, "text-anchor": "end", class: "plot-note" }, text));
-  if (band.length) {
-    drawBand(frame, band, { colour: "var(--quiet)", opacity: 0.2, className: "null-band" });
-    label(band[0][2], "what no leak would reach");
-  } else if (guess !== null) {
-    drawRule(frame, { y: guess }, { colour: "var(--quiet)", width: 1.25, className: "null-line" });
-    label(guess, "guessing");
-  }
+  // Of a single audit it is as wide as that audit's epoch.
+  const wide = band.length === 1 ? [-0.5, 0.5].map((half) => [band[0][0] + half, band[0][1], band[0][2]]) : band;
+  drawBand(frame, wide, { colour: "var(--quiet)", opacity: 0.2, className: "null-band" });
+  for (const { at, colour, className } of rulesOf(courses, metric)) drawRule(frame, { y: at }, { colour, width: 1.25, className });
+}
+
+/** Lines across the plot: what guessing reaches, if no band says more, and what is claimed. */
+function rulesOf(courses, metric) {
+  const guess = nullBand(courses).length ? null : guessingAt(metric);
+  return [
+    ...(guess === null ? [] : [{ at: guess, text: "guessing", colour: "var(--quiet)", className: "null-line" }]),
+    ...claims(courses).map((claimed) => ({ at: claimed, text: `claimed: ${figureText(claimed)}`, colour: "var(--alarm)", className: "claimed-line" })),
+  ];
+}
+
+/** Names the lines across the plot. Their pale outline keeps them readable only above the courses: they are drawn last. */
+function nameRules(frame, courses, metric) {
+  const rules = rulesOf(courses, metric);
+  const heights = movedApart(rules.map(({ at }) => frame.y.at(at) + 14), 14, frame.edge.top + 12, frame.height - frame.edge.bottom - 4);
+  const place = { x: frame.width - frame.edge.right - 26, "text-anchor": "end", class: "plot-note" };
+  frame.area.append(...rules.map(({ text }, rank) => svg("text", { ...place, y: heights[rank] }, text)));
 }
 
 function drawGaps(frame, one, points, metric) {
@@ -124,7 +157,7 @@ function lossFrame(losses, x, width, runs) {
 }
 
 function lossColour(loss) {
-  return loss.name === "loss" ? "var(--members)" : "var(--nonmembers)";
+  return loss.name === "loss" ? "var(--training)" : "var(--validation)";
 }
 
 function cursorOf(frame) {
@@ -136,14 +169,15 @@ function cursorOf(frame) {
   };
 }
 
-function keyOf(series, losses, metric) {
+function keyOf(series, courses, losses, metric) {
   const attacks = [...new Map(series.map((one) => [one.attack.attack, one])).values()];
   const runs = runsShown(series);
   const level = series.map((one) => one.attack.metrics?.[metric]).find((columns) => columns?.low)?.level;
   const entries = [
     ...attacks.map((one) => ({ label: shortName(one.attack.attack, 40), colour: one.colour })),
-    ...(level ? [{ label: `${figureText(100 * level)} % interval`, colour: "var(--quiet)", kind: "band" }] : []),
-    ...(runs.length > 1 ? runs.map((run, place) => ({ label: shortName(run.id, 40), colour: "var(--text)", dash: dashAt(place) })) : []),
+    ...(level ? [{ label: `${figureText(100 * level)} % interval`, colour: "var(--quiet)", kind: "interval" }] : []),
+    ...(nullBand(courses).length ? [{ label: "what no leak would reach", colour: "var(--quiet)", kind: "band" }] : []),
+    ...(runs.length > 1 ? runs.map((run, place) => ({ label: `${shortName(run.id, 40)}, in any colour`, colour: "var(--text)", dash: dashAt(place) })) : []),
     ...[...new Map(losses.map((loss) => [loss.name, loss])).values()].map((loss) => ({ label: loss.name === "loss" ? "training loss" : "validation loss", colour: lossColour(loss) })),
   ];
   return legendOf(entries);

@@ -10,11 +10,12 @@ import { safeFileName } from "./names.js";
 import { emptyNotice, failedNotice, loadingNotice } from "./page_notices.js";
 import { pageSection, saveButton } from "./page_section.js";
 import { sectionSpecs } from "./page_sections.js";
-import { MOST_SERIES, chosenSeries, continuesAttack, defaultChoice, filterOf, filteredRuns, nearestStep, runsShown, unionOfSteps } from "./page_state.js";
+import { MOST_SERIES, chosenSeries, continuesAttack, defaultChoice, filterOf, filteredRuns, nearestStep, runsShown, shownNote, unionOfSteps } from "./page_state.js";
 import { headlineOf } from "./verdicts.js";
 
 const SCHEMA = 1;
 const SIDE_WIDTH = 276;
+const PAIR = ["roc", "scores"];
 
 /** Shows the page within `root`, with the data of `source`, as `host` wishes; returns once the first chart stands. */
 export async function showPage(root, source, host) {
@@ -104,8 +105,10 @@ class PrivacyPage {
     const button = (text, on) => h("button", { type: "button", onclick: () => this.toggle(this.allIds(), on) }, text);
     const side = h("aside", { class: "side" }, h("h2", {}, "Runs and attacks"), this.field.node, h("div", { class: "all-none" }, button("all", true), button("none", false)), this.note, this.grid);
     const above = this.sections.filter((_, place) => specs[place].above).map((section) => section.node);
-    const below = this.sections.filter((_, place) => !specs[place].above).map((section) => section.node);
-    this.main = h("main", { class: "parts" }, this.heading(), above, this.bar.node, below);
+    const below = this.sections.filter((section, place) => !specs[place].above && !PAIR.includes(section.id)).map((section) => section.node);
+    // What sticks travels as far as its container reaches: beside the scores, and no further.
+    const pair = h("div", { class: "pair" }, this.sections.filter((section) => PAIR.includes(section.id)).map((section) => section.node));
+    this.main = h("main", { class: "parts" }, this.heading(), above, this.bar.node, pair, below);
     replaceContent(this.root, h("div", { class: "page" }, side, this.main));
     this.watchWidth();
     this.building = true;
@@ -165,7 +168,7 @@ class PrivacyPage {
     this.steps = unionOfSteps(this.series);
     this.step = toNewest || this.step === null ? this.steps.at(-1) ?? null : nearestStep(this.steps, this.step);
     keepingFocus(this.grid, seriesGrid({ overview: this.overview, regex: this.regex, chosen: this.chosen, toggle: (ids, on) => this.toggle(ids, on) }));
-    this.note.textContent = shownNote(this.overview, this.runs.length, all.length, this.touched);
+    this.note.textContent = shownNote(filteredRuns(this.overview, this.regex).length, this.runs.length, all.length, this.touched);
     this.drawAll();
     this.store.want(this.series, this.step);
   }
@@ -280,7 +283,7 @@ class PrivacyPage {
   }
 
   saveReports() {
-    const reports = this.seriesAtStep().filter((one) => one.details?.step === this.step).map((one) => ({ run: one.run.id, attack: one.attack.attack, step: this.step, report: one.details.report }));
+    const reports = this.seriesAtStep().filter((one) => one.details?.step === this.step).map((one) => ({ run: one.run.id, attack: one.attack.attack, step: this.step, epoch: this.step + 1, report: one.details.report }));
     saveFile(`${safeFileName("privacy-reports", this.fileLabel(), this.stepLabel())}.json`, "application/json", JSON.stringify({ reports }, null, 2));
   }
 }
@@ -290,11 +293,4 @@ function checkedOverview(overview) {
   if (overview.schema_version > SCHEMA) throw new Error(`The audits are described in version ${overview.schema_version}; this page reads version ${SCHEMA}. Reload the page.`);
   const runs = overview.runs.filter((run) => Array.isArray(run?.attacks) && run.attacks.length);
   return { ...overview, runs, ranges: overview.ranges ?? [], problems: overview.problems ?? [] };
-}
-
-function shownNote(overview, runs, series, touched) {
-  const all = overview.runs.length;
-  if (series > MOST_SERIES) return `${countText(series)} series are chosen; the first ${MOST_SERIES} are drawn.`;
-  if (runs < all && !touched) return `The last ${runs} of ${countText(all)} runs are shown; check more, or filter.`;
-  return "";
 }

@@ -2,6 +2,7 @@
  * What the page shows, decided from the overview: which series, in which colours, at which steps. Nothing here touches the page.
  */
 import { colourAt, dashAt } from "./palette.js";
+import { countText } from "./figures.js";
 import { shortName } from "./names.js";
 
 export const MOST_DEFAULT_RUNS = 3;
@@ -58,6 +59,13 @@ export function chosenSeries(overview, chosen, regex) {
 /** The runs of series, each once. */
 export function runsShown(series) {
   return [...new Set(series.map((one) => one.run))];
+}
+
+/** What the page left out by itself, as a sentence; empty if nothing. `passing` runs pass the filter, `runs` of them are shown. */
+export function shownNote(passing, runs, series, touched) {
+  if (series > MOST_SERIES) return `${countText(series)} series are chosen; the first ${MOST_SERIES} are drawn.`;
+  if (touched || runs >= passing) return "";
+  return `The last ${countText(runs)} of ${countText(passing)} runs ${runs === 1 ? "is" : "are"} shown; check more, or filter.`;
 }
 
 /** All steps at which one of the series was audited, ascending. */

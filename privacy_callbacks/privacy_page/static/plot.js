@@ -6,6 +6,7 @@ import { h, svg, svgTitle } from "./dom.js";
 import { figureText } from "./figures.js";
 
 const MARGIN = { left: 56, right: 14, top: 12, bottom: 40 };
+const CAP = 14; // width of the ends of error bars, in pixels
 let framesMade = 0;
 
 /** A linear scale from data [low, high] to pixels [from, to]. */
@@ -73,7 +74,7 @@ export function plotFrame({ width = 560, height = 320, x, y, described, margin =
 export function drawLine(frame, points, { colour, dash = null, width = 2, title = null, className = "" }) {
   for (const run of unbroken(points)) {
     if (run.length === 1) {
-      drawDots(frame, run, { colour, radius: width * 1.25 });
+      drawDots(frame, run, { colour, radius: width * 1.75 });
       continue;
     }
     const path = run.map(([x, y], index) => `${index ? "L" : "M"}${pixel(frame.x.at(x))} ${pixel(frame.y.at(y))}`).join("");
@@ -87,21 +88,38 @@ export function drawLine(frame, points, { colour, dash = null, width = 2, title 
   }
 }
 
-/** The area between two curves: points `[x, low, high]`; null breaks it. */
+/** The area between two curves: points `[x, low, high]`; null breaks it. Lone points are drawn as error bars. */
 export function drawBand(frame, points, { colour, opacity = 0.16, className = "" }) {
   for (const run of unbroken(points)) {
-    const there = run.map(([x, , high]) => `${pixel(frame.x.at(x))} ${pixel(frame.y.at(high))}`);
-    const back = run.map(([x, low]) => `${pixel(frame.x.at(x))} ${pixel(frame.y.at(low))}`).reverse();
     if (run.length === 1) {
-      const [[x, low, high]] = run;
-      const at = pixel(frame.x.at(x));
-      frame.area.append(
-        svg("path", { d: `M${at} ${pixel(frame.y.at(low))}V${pixel(frame.y.at(high))}`, stroke: colour, "stroke-width": 6, "stroke-opacity": opacity }),
-      );
+      drawErrorBar(frame, run[0], colour);
       continue;
     }
+    const there = run.map(([x, , high]) => `${pixel(frame.x.at(x))} ${pixel(frame.y.at(high))}`);
+    const back = run.map(([x, low]) => `${pixel(frame.x.at(x))} ${pixel(frame.y.at(low))}`).reverse();
     frame.area.append(svg("path", { d: `M${[...there, ...back].join("L")}Z`, fill: colour, "fill-opacity": opacity, stroke: "none", class: className }));
   }
+}
+
+function drawErrorBar(frame, [x, low, high], colour) {
+  const at = pixel(frame.x.at(x));
+  const caps = [low, high].map((end) => `M${at - CAP / 2} ${pixel(frame.y.at(end))}h${CAP}`).join("");
+  const d = `${caps}M${at} ${pixel(frame.y.at(low))}V${pixel(frame.y.at(high))}`;
+  frame.area.append(svg("path", { d, fill: "none", stroke: colour, "stroke-width": 2, "stroke-opacity": 0.7, class: "error-bar" }));
+}
+
+/** Heights of texts moved as little as keeps them `gap` pixels apart between `top` and `bottom`, in the order given; closer if there is no room. */
+export function movedApart(heights, gap, top, bottom) {
+  const apart = Math.min(gap, (bottom - top) / Math.max(1, heights.length - 1));
+  const order = heights.map((_, place) => place).sort((a, b) => heights[a] - heights[b]);
+  const moved = [...heights];
+  order.forEach((place, rank) => (moved[place] = Math.max(heights[place], rank ? moved[order[rank - 1]] + apart : top)));
+  let most = bottom;
+  for (const place of order.reverse()) {
+    moved[place] = Math.min(moved[place], most);
+    most = moved[place] - apart;
+  }
+  return moved;
 }
 
 /** Dots at points `[x, y]`. `title(point, index)` gives tooltips. */
@@ -146,9 +164,9 @@ export function drawShade(frame, { x0 = null, x1 = null, y0 = null, y1 = null },
   );
 }
 
-/** A key: `entries` are `{label, colour, dash, kind: "line"|"band"|"dot"}`. */
+/** A key: `entries` are `{label, colour, dash, kind: "line"|"band"|"interval"|"dot"}`. */
 export function legendOf(entries) {
-  const marks = { band: markBand, dot: markDot, line: markLine };
+  const marks = { band: markBand, interval: markInterval, dot: markDot, line: markLine };
   return h(
     "ul",
     { class: "legend" },
@@ -162,6 +180,11 @@ function markLine({ colour, dash }) {
 
 function markBand({ colour }) {
   return svg("rect", { x: 1, y: 1, width: 24, height: 10, fill: colour, "fill-opacity": 0.25 });
+}
+
+/** A band around its line, so that it is told from a band that is none's interval. */
+function markInterval({ colour }) {
+  return [markBand({ colour }), svg("line", { x1: 1, x2: 25, y1: 6, y2: 6, stroke: colour, "stroke-width": 1.5 })];
 }
 
 function markDot({ colour }) {

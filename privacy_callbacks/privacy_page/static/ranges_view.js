@@ -128,7 +128,7 @@ function rangeLegend(range, metric, curves) {
   const legend = h("ul", { class: "legend" }, curves.map((one, place) => seriesEntry(one, place)));
   const more = [];
   const level = asFinite(range.curves.map((curve) => curve.metrics?.[metric]?.level).find((found) => asFinite(found) !== null)) ?? 0.95;
-  if (curves.some(({ points }) => points.some(({ low, high }) => low !== null && high !== null))) more.push({ label: `${percentText(level)} interval`, colour: "var(--quiet)", kind: "band" });
+  if (curves.some(({ points }) => points.some(({ low, high }) => low !== null && high !== null))) more.push({ label: `${percentText(level)} interval`, colour: "var(--quiet)", kind: "interval" });
   if (guessingAt(metric) !== null) more.push({ label: "guessing", colour: "var(--quiet)", dash: "4 3" });
   if (nullLevels(curves).length) more.push({ label: "what no leak would reach", colour: "var(--quiet)", dash: "1 3" });
   legend.append(...legendOf(more).children);

@@ -45,9 +45,9 @@ export function recordsView({ run, records, step, memory = {} }) {
 /** The table as it stands there. */
 export function recordsRows({ run, records, step }) {
   const table = run?.has_records && records ? tableAt(records, step) : null;
-  if (!table) return { columns: ["run", "step"], rows: [] };
+  if (!table) return { columns: ["run", "epoch"], rows: [] };
   const columns = shownColumns(table);
-  return { columns: ["run", "step", ...columns], rows: table.rows.map((row) => [run.id, table.step, ...columns.map((column) => row[column] ?? null)]) };
+  return { columns: ["run", "epoch", ...columns], rows: table.rows.map((row) => [run.id, table.step + 1, ...columns.map((column) => row[column] ?? null)]) };
 }
 
 function saying(section, text) {

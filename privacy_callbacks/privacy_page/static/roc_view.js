@@ -40,11 +40,11 @@ export function rocView({ series, step, scale = "log" }) {
 
 /** The numbers behind the curves; rates between 0 and 1. */
 export function rocRows({ series }) {
-  const columns = ["run", "attack", "step", "fpr", "tpr", "tpr_low", "tpr_high", "level"];
+  const columns = ["run", "attack", "epoch", "fpr", "tpr", "tpr_low", "tpr_high", "level"];
   const rows = series.flatMap((one) => {
     const curve = rocCurveOf(one);
     if (curve === null) return [];
-    return curve.fpr.map((fpr, index) => [one.run.id, one.attack.attack, one.details.step, fpr, curve.tpr[index], curve.low?.[index] ?? null, curve.high?.[index] ?? null, curve.level]);
+    return curve.fpr.map((fpr, index) => [one.run.id, one.attack.attack, one.details.step + 1, fpr, curve.tpr[index], curve.low?.[index] ?? null, curve.high?.[index] ?? null, curve.level]);
   });
   return { columns, rows };
 }
@@ -128,7 +128,7 @@ function rocLegend(drawn) {
   const legend = h("ul", { class: "legend" }, drawn.map(({ one, form }) => seriesEntry(one, form)));
   const levels = [...new Set(drawn.filter(({ curve }) => curve.low).map(({ curve }) => curve.level))].sort();
   const more = [{ label: "guessing", colour: "var(--quiet)", dash: "4 3", kind: "line" }];
-  if (levels.length) more.unshift({ label: `${levels.map((level) => percentText(level)).join(" / ")} band, at each rate by itself`, colour: "var(--quiet)", kind: "band" });
+  if (levels.length) more.unshift({ label: `${levels.map((level) => percentText(level)).join(" / ")} band, at each rate by itself`, colour: "var(--quiet)", kind: "interval" });
   legend.append(...legendOf(more).children);
   return legend;
 }

@@ -27,11 +27,11 @@ export function scoresView({ series, step }) {
 
 /** The numbers behind the histograms: a row a bin. */
 export function scoresRows({ series }) {
-  const columns = ["run", "attack", "step", "from", "to", "members", "nonmembers"];
+  const columns = ["run", "attack", "epoch", "from", "to", "members", "nonmembers"];
   const rows = series.flatMap((one) => {
     const scores = histogramOf(one);
     if (scores === null) return [];
-    const start = [one.run.id, one.attack.attack, one.details.step];
+    const start = [one.run.id, one.attack.attack, one.details.step + 1];
     const bins = scores.members.map((count, index) => [...start, scores.edges[index], scores.edges[index + 1], count, scores.nonmembers[index]]);
     const [first, last] = [scores.edges[0] ?? null, scores.edges.at(-1) ?? null];
     const [below, above] = [scores.below, scores.above].map((pair) => [pair?.[0] ?? 0, pair?.[1] ?? 0]);

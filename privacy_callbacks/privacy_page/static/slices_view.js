@@ -37,11 +37,11 @@ export function slicesView({ series, step, memory = {} }) {
 
 /** The numbers behind the forest, of all series. */
 export function slicesRows({ series }) {
-  const columns = ["run", "attack", "step", "slice", "members", "nonmembers", "auc", "auc_low", "auc_high", "level", "p_value", "holm_p_value", "reason"];
+  const columns = ["run", "attack", "epoch", "slice", "members", "nonmembers", "auc", "auc_low", "auc_high", "level", "p_value", "holm_p_value", "reason"];
   const rows = series.flatMap((one) =>
     slicesOf(one).map((part) => {
       const auc = part.auc ?? {};
-      const start = [one.run.id, one.attack.attack, one.details.step, part.slice, part.num_members, part.num_nonmembers];
+      const start = [one.run.id, one.attack.attack, one.details.step + 1, part.slice, part.num_members, part.num_nonmembers];
       return [...start, ...[auc.value, auc.low, auc.high, auc.level, part.p_value, part.holm_p_value, part.reason].map((cell) => cell ?? null)];
     }),
   );
@@ -84,7 +84,7 @@ function sliceTable(one, step, memory, draw) {
   const leaking = parts.filter((part) => sliceLeaks(part, report)).length;
   const leftOut = asFinite(one.details.slices_left_out) ?? 0;
   const caption = `${shortName(one.label)} ${epochText(step)}: ${countText(leaking)} of ${countText(parts.length + leftOut)} slices leak`;
-  const heads = [["Slice"], ["Members / non\u2011members", "number"], [forestAxis(scale), "slices-forest"], ["AUC", "number"], ["p (Holm)", "number"]];
+  const heads = [["Slice"], ["Members / non\u2011members", "number"], [[h("span", { class: "slices-axis" }, "AUC"), forestAxis(scale)], "slices-forest"], ["AUC", "number"], ["p (Holm)", "number"]];
   const head = heads.map(([title, name]) => h("th", { scope: "col", class: name }, title));
   const rows = shown.map((part) => sliceRow(part, scale, one.colour, sliceLeaks(part, report)));
   const table = h("table", { class: "slices-table" }, h("caption", {}, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));

@@ -5,7 +5,8 @@ import { svg } from "./dom.js";
 
 const KEPT = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linejoin", "font-size", "font-weight", "text-anchor", "opacity", "paint-order"];
 const FONT = "Roboto, system-ui, Helvetica, Arial, sans-serif";
-const NOT_DRAWN = "button, select, input, textarea, .hover, .cursor, [hidden]";
+const CONTROLS = "button, select, input, textarea";
+const NOT_DRAWN = `${CONTROLS}, .hover, .cursor, [hidden]`;
 // XML has no way to write these, not even escaped.
 const NO_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g;
 const AIR = 12;
@@ -59,6 +60,8 @@ function textCopies(view, place) {
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const holder = node.parentElement;
     if (!node.data.trim() || holder.closest("svg, title, summary") || !isDrawn(holder)) continue;
+    // What a control is called says nothing without it.
+    if (holder.closest("label")?.querySelector(CONTROLS)) continue;
     const shown = getComputedStyle(holder);
     if (shown.visibility === "hidden") continue;
     const style = { fill: shown.color, "font-size": shown.fontSize, "font-weight": shown.fontWeight };
