@@ -32,11 +32,13 @@ bench: $(READY) ## costs as ratios, measured side by side
 	$(BIN)/python benchmarks/attacks.py
 	$(BIN)/python benchmarks/ranges.py
 	$(BIN)/python benchmarks/privacy_tab.py
+	$(BIN)/python benchmarks/epsilon.py
 
 study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about half an hour
 	$(BIN)/python benchmarks/power.py
 	$(BIN)/python benchmarks/shadow_heads.py
 	$(BIN)/python benchmarks/ranges.py --study
+	$(BIN)/python benchmarks/epsilon.py --study
 	KILLS=100 $(BIN)/python -m pytest -m slow tests/attacks/test_interrupted_fleets.py
 
 $(READY): requirements-dev.txt setup.py pyproject.toml

@@ -35,7 +35,7 @@ def test_the_readme_runs(make_model, blobs, tmp_path, monkeypatch, capsys):
         "np": np,
         "model": make_model(metrics=["accuracy"]),
     }
-    assert len(snippets("README.md")) == 13
+    assert len(snippets("README.md")) == 15
     for snippet in snippets("README.md"):
         exec(snippet, names)
     assert "AUC" in capsys.readouterr().out
