@@ -114,13 +114,17 @@ class EpsilonReading:
 
     @property
     def alarm(self) -> str | None:
-        """In words, that more was shown than is claimed; None if not, or if nothing is claimed."""
-        if self.claim is None:
-            return None
-        found = self.claim.check(self.best)
-        if found is None or self.doubt is None:
+        """In words, that more was shown than is claimed; None if not, or if nothing is claimed.
+
+        Of an estimate it accuses nobody.
+        """
+        found = None if self.claim is None else self.claim.check(self.best)
+        if found is None or self.claim is None or self.doubt is None:
             return found
-        return f"{found} (An estimate, not a bound: {self.doubt}.)"
+        return (
+            f"ε is estimated as {self.best:.3g} ({self.best.method}, δ {self.best.delta:g}), above the claimed "
+            f"{self.claim.epsilon:.3g}; that refutes nothing, since it is no bound: {self.doubt}."
+        )
 
     def scalars(self) -> dict[str, float]:
         """Plain floats by name, as TensorBoard shows them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +41,11 @@ def make_guesses(
 ) -> Guesses:
     """Guesses "member" for the highest scores and "non-member" for the lowest.
 
-    Records with equal scores are ordered by a permutation that depends on `seed` and the number of records alone. So the
-    guesses are a function of the scores, not of the truth, and their number is fixed beforehand, however many scores are
-    equal; abstaining on those at the cut instead would leave the number to the data, which the bound at δ > 0 does not allow.
+    Records with equal scores are ordered at random. Their number is fixed beforehand, however many scores are equal; abstaining
+    on those at the cut instead would leave the number to the data, which the bound at δ > 0 does not allow. Chance must not know
+    the truth, and arrays often hold the members first: a permutation by `seed` alone would guess the same places in every
+    audit of so many records, and where all scores are equal be right in nearly all of them or in none. So the order is drawn
+    from `seed` and a digest of all that was given: another one for other coins.
 
     With equal numbers of guesses the sides may be of any size. If each record is a member with odds λ, a guess of
     "member" is right with probability at most expit(ε + log λ), one of "non-member" with expit(ε − log λ), and the mean of
@@ -57,13 +60,13 @@ def make_guesses(
       values: float[n], n ≥ 2; higher = more member-like; ±inf are ordinary extremes.
       truth: bool[n], read only to count which guesses were right.
       guesses: how many on each side, one number for both or (members, non-members); None: a third of the records on each.
-      seed: of the order of records with equal scores.
+      seed: of the order of records with equal scores; stated beforehand.
     Raises:
       ValueError: on numbers of guesses that are no counts, add up to none or to more than n.
     """
     records = len(values)
     of_members, of_nonmembers = check_guesses(guesses, records)
-    shuffled = np.random.default_rng(seed).permutation(records)
+    shuffled = np.random.default_rng([seed, _digest(values, truth)]).permutation(records)
     order = shuffled[np.argsort(values[shuffled], kind="stable")]
     highest, lowest = order[records - of_members :], order[:of_nonmembers]
     correct = int(np.count_nonzero(truth[highest])) + int(np.count_nonzero(~truth[lowest]))
@@ -71,6 +74,13 @@ def make_guesses(
     attainable = min(of_members, members) + min(of_nonmembers, records - members)
     unfair = None if of_members == of_nonmembers else _unfair(members, records)
     return Guesses(records, of_members + of_nonmembers, correct, attainable, unfair)
+
+
+def _digest(values: NDArray[np.float64], truth: NDArray[np.bool_]) -> int:
+    """Of scores and coins; the same where every coin is turned, so that both sides are treated alike."""
+    found = hashlib.blake2b((values + 0.0).tobytes(), digest_size=16)
+    found.update(np.packbits(truth ^ truth[0]).tobytes())
+    return int.from_bytes(found.digest())
 
 
 def check_guesses(guesses: Any, records: int) -> tuple[int, int]:

@@ -82,6 +82,7 @@ class RecordScorer:
     ) -> None:
         self._asked = resident_records(records, population)
         self._reading: dict[str, Any] = {"loss": loss, "batch_size": batch_size, "output": output}
+        self._last: SignalPass | None = None
         self._seed, self._beside, self._learned_from = seed, beside, learned_from
         owners = None if ids is None else one_each(ids, len(records), "queries")
         plan = as_shadow_models(shadow_models)
@@ -121,7 +122,10 @@ class RecordScorer:
         return ScoredModel(scores, as_they_are, as_they_are.labels, (asking.head.kind, asking.output_shapes))
 
     def _answers(self, model: Any) -> tuple[SignalPass, dict[tuple[Queries, bool], Signals]]:
-        asking = SignalPass(model, self._asked, **self._reading)
+        # A model in training is asked again and again, and traced once.
+        if self._last is None or self._last.model is not model:
+            self._last = SignalPass(model, self._asked, **self._reading)
+        asking = self._last
         beside = tuple(name for name in self._beside if name in asking.head.signals)
         wanted: dict[tuple[Queries, bool], tuple[str, ...]] = {((), False): beside} if beside else {}
         for attack in self.attacks.values():

@@ -49,6 +49,7 @@ def reports_to_markdown(reports: Iterable[LeakageReport], title: str = TITLE, *,
         *_words(list(wholes.values())),
         *([as_markdown(f"Over all audits: {_closed(str(verdict))}")] if verdict is not None else []),
         "\n".join(_table(newest)),
+        *_epsilons(wholes),
         *_slices(newest),
         *_listed("Warnings", wholes, lambda report: report.warnings),
         *_listed("Not computed", wholes, _refusals),
@@ -74,6 +75,15 @@ def _table(newest: dict[str, AttackAudit]) -> list[str]:
         figures = [_interval(report.auc, report), _interval(report.tpr_at_fpr.get(_FPR), report), _advantage(report)]
         rows.append(table_row(as_markdown(attack), *figures, _sides(report), _moment(report)))
     return rows
+
+
+def _epsilons(reports: dict[str, LeakageReport]) -> list[str]:
+    """A line for each attack whose audits speak of the training's ε."""
+    return [
+        as_markdown(f"ε of the training, by {attack}: {report.epsilon.line()}.")
+        for attack, report in reports.items()
+        if report.epsilon is not None
+    ]
 
 
 def _slices(newest: dict[str, AttackAudit]) -> list[str]:

@@ -21,7 +21,8 @@ def report_table(reports: Iterable[LeakageReport]) -> Any:
     Returns:
       Columns: `step` (Int64, NA at no epoch's end), `attack`, `slice`, `num_members`, `num_nonmembers`; each metric by its name
       in `LeakageReport.estimates`, with `_low`, `_high` and `_null_level` (floats, NaN where refused or where there is none);
-      `level`, `p_value`, `holm_p_value` (floats, NaN where there is none), `failed` (bool), and `void` (string, NA where
+      `level`, `p_value`, `holm_p_value` (floats, NaN where there is none), `epsilon_lower_bound` or `epsilon_estimate` and
+      `epsilon_claimed` where a report has them, `failed` (bool), and `void` (string, NA where
       there is none): why the row tells nothing, which for a failed report without one is its first warning.
     Raises:
       TypeError: if something else than reports is given.
@@ -52,9 +53,17 @@ def report_table(reports: Iterable[LeakageReport]) -> Any:
     columns["level"] = floats(_level(known.values()) for known in metrics)
     columns["p_value"] = floats(report.p_value for report in listed)
     columns["holm_p_value"] = floats(report.holm_p_value for report in listed)
+    columns |= {column: floats(values) for column, values in _epsilons(listed).items()}
     columns["failed"] = np.array([report.failed for report in listed], np.bool_)
     columns["void"] = strings(_tells_nothing(report) for report in listed)
     return pd.DataFrame(columns)
+
+
+def _epsilons(reports: list[LeakageReport]) -> dict[str, list[float | None]]:
+    """`epsilon_lower_bound` or `epsilon_estimate`, and `epsilon_claimed`; nothing if no report has an ε."""
+    found = [{} if report.epsilon is None else report.epsilon.scalars() for report in reports]
+    names = dict.fromkeys(name for scalars in found for name in scalars if name.startswith("epsilon"))
+    return {name: [scalars.get(name) for scalars in found] for name in names}
 
 
 def _level(estimates: Iterable[Any]) -> float | None:

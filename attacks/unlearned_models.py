@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .agreement import tug_of_war
 from .attack import Attack
 from .auc import auc
-from .estimate import LEVEL, Estimate
+from .estimate import LEVEL, Estimate, check_level
 from .margin_divergence import klom, klom_floor, klom_percentiles
 from .record_scorer import ScoredModel
 from .roc import RocCurve
@@ -23,6 +23,10 @@ from .unlearning_judge import UnlearningJudge
 from .unlearning_sets import SIDES
 
 _MARGINS = "scaled_logit"
+_NOTHING_CHANGED = (
+    "original has the very weights of unlearned: nothing was unlearned, or it was tuned in place; give a copy that was made "
+    "before (keras.models.clone_model, then set_weights)."
+)
 
 
 def evaluate_unlearning(
@@ -81,6 +85,8 @@ def evaluate_unlearning(
     """
     unlearned_models = _listed(unlearned, "unlearned")
     retrained_models = [] if retrained is None else _listed(retrained, "retrained")
+    check_level(level)
+    _refuse_twins(unlearned_models, retrained_models)
     judge = UnlearningJudge(
         unlearned_models[0],
         retain,
@@ -93,6 +99,7 @@ def evaluate_unlearning(
         population=population,
         audit_size=audit_size,
         margin=margin,
+        level=level,
         seed=seed,
         loss=loss,
         output=output,
@@ -100,6 +107,8 @@ def evaluate_unlearning(
         leave_out_copies=leave_out_copies,
         verbose=verbose,
     )
+    if original is not None and _same_weights(unlearned_models[0], original):
+        judge.warnings.append(_NOTHING_CHANGED)
     scored = [judge.scored(model) for model in unlearned_models]
     return _beside_retrained(judge.evaluation(scored[0], level), judge, scored, level, seed)
 
@@ -109,6 +118,31 @@ def _listed(models: Any, what: str) -> list[Any]:
     if not found:
         raise ValueError(f"{what} is empty; give a model, or several.")
     return found
+
+
+def _refuse_twins(unlearned: Sequence[Any], retrained: Sequence[Any]) -> None:
+    """A model is no measure of itself: the difference would be 0, whatever it remembers.
+
+    Raises:
+      ValueError: if one has the weights of another that it is compared with.
+    """
+    for one in unlearned:
+        if any(_same_weights(one, other) for other in retrained):
+            raise ValueError(
+                "retrained has the very weights of unlearned, so that nothing could be told from their difference; give a model "
+                "that was trained on retain from the start."
+            )
+
+
+def _same_weights(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    ours, theirs = one.weights, other.weights
+    return (
+        len(ours) > 0
+        and [weight.shape for weight in ours] == [weight.shape for weight in theirs]
+        and all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(ours, theirs, strict=True))
+    )
 
 
 def _beside_retrained(

@@ -21,7 +21,8 @@ from .threshold import Threshold
 from .true_membership import found_within
 from .unlearning_beside import NO_MEASURE, judge_beside_retrained
 from .unlearning_evaluation import ORIGINAL, RETRAINED, UNLEARNED, ForgottenRecords, UnlearningEvaluation, as_evaluation
-from .unlearning_outcome import UnlearningReport, unlearning_report
+from .unlearning_outcome import UnlearningReport, check_margin, unlearning_report
+from .unlearning_rates import least_records
 from .unlearning_sets import SIDES, shadow_pool_of, unlearning_sets
 from .unlearning_verdict import MARGIN
 
@@ -33,8 +34,9 @@ class UnlearningJudge:
 
     Args:
       model: any of the models, built; compiled, or with `loss` given. Shadow models take after it.
-      retain, forget, test, original, retrained, attack, shadow_models, population, audit_size, margin, seed, loss, output,
-        batch_size, leave_out_copies, verbose: see `evaluate_unlearning`.
+      retain, forget, test, original, retrained, attack, shadow_models, population, audit_size, margin, level, seed, loss,
+        output, batch_size, leave_out_copies, verbose: see `evaluate_unlearning`. The level is looked at for whether there are
+        enough records for it.
     Attributes:
       attack: the attack's name.
       exchangeable: False if test records are no measure of what forgetting would look like.
@@ -59,6 +61,7 @@ class UnlearningJudge:
         population: Any = None,
         audit_size: int = 2_000,
         margin: float | None = None,
+        level: float = LEVEL,
         seed: int = 0,
         loss: Any = None,
         output: str | int | None = None,
@@ -66,12 +69,16 @@ class UnlearningJudge:
         leave_out_copies: bool = False,
         verbose: int = 1,
     ) -> None:
-        self._seed, self._margin = seed, MARGIN if margin is None else margin
-        ((self.attack, given),) = named_attacks(Threshold("loss") if attack is None else attack).items()
+        self._seed, self._margin = seed, check_margin(MARGIN if margin is None else margin)
+        given = Threshold("loss") if attack is None else attack
+        if not isinstance(given, Attack):
+            raise TypeError(f"attack is {attack!r}; give one attack, such as Threshold('loss') or LiRA().")
+        ((self.attack, given),) = named_attacks(given).items()
         self.sets = unlearning_sets(retain, forget, test, audit_size, seed, leave_out_copies=leave_out_copies)
         self.notes: list[str] = list(self.sets.notes)
         self.warnings: list[str] = []
         learned, self._rows = self._learned_from(given)
+        self.check_counts(level)
         plan = as_shadow_models(shadow_models)
         pool = None if plan is None else shadow_pool_of((retain, forget, test), self.sets)
         self._scorer = RecordScorer(
@@ -99,6 +106,20 @@ class UnlearningJudge:
         self.warnings += comparable.warnings
         self._original = None if original is None else self._scored(original, ORIGINAL)
         self.retrained = [self._scored(one, RETRAINED) for one in retrained]
+
+    def check_counts(self, level: float) -> None:
+        """Nothing, if there are records enough to be judged at a level.
+
+        Raises:
+          ValueError: otherwise.
+        """
+        least = least_records(check_level(level))
+        for side in SIDES:
+            there, needed = len(self._rows[side]), least if side == "forget" else 2 * least
+            if there < needed:
+                raise ValueError(
+                    f"{side} has {there:,} records; give at least {needed}, fewer show nothing at this level."
+                )
 
     def __call__(self, model: Any, level: float = LEVEL) -> UnlearningEvaluation:
         """The evaluation of one unlearned model.
@@ -137,7 +158,7 @@ class UnlearningJudge:
             retain_risk=risk,
             retain_risk_change=change,
             beside_retrained=beside,
-            warnings=(*own.warnings, *self.warnings),
+            warnings=(*own.warnings, *self._unscored(found), *self.warnings),
         )
 
     def _verdict(
@@ -242,6 +263,12 @@ class UnlearningJudge:
     def _values(self, found: ScoredModel, side: str) -> NDArray[np.float64]:
         values = found.scores[self.attack][self.rows(side)]
         return values[~np.isnan(values)]
+
+    def _unscored(self, found: ScoredModel) -> list[str]:
+        """A sentence if the attack left records without a score: what it cannot score it may know best."""
+        missing = {side: int(np.isnan(found.scores[self.attack][self.rows(side)]).sum()) for side in SIDES}
+        told = ", ".join(f"{count:,} of {len(self.rows(side)):,} of {side}" for side, count in missing.items() if count)
+        return [f"the attack could not score {told} records: nothing is said of these."] if told else []
 
     def _report(self, found: ScoredModel, level: float) -> UnlearningReport:
         retain, forget, test = (self._values(found, side) for side in SIDES)

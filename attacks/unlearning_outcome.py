@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -158,8 +159,7 @@ def unlearning_report(
       ours.
     """
     check_level(level)
-    if not 0 < margin < 0.5:
-        raise ValueError(f"margin is {margin!r}; give how far an AUC may lie from ½, between 0 and 0.5, such as 0.1.")
+    check_margin(margin)
     least = least_records(level)
     kept, seen_never = check_values("retain", retain, 2 * least), check_values("test", test, 2 * least)
     forgotten = check_values("forget", forget, least)
@@ -197,6 +197,17 @@ def unlearning_report(
         warnings=judged.warnings,
         refusals=refusals,
     )
+
+
+def check_margin(margin: float) -> float:
+    """The margin as it was given.
+
+    Raises:
+      ValueError: if it does not lie between 0 and ½.
+    """
+    if isinstance(margin, bool) or not isinstance(margin, Real) or not 0 < margin < 0.5:
+        raise ValueError(f"margin is {margin!r}; give how far an AUC may lie from ½, between 0 and 0.5, such as 0.1.")
+    return float(margin)
 
 
 def _area(members: Any, nonmembers: Any, level: float) -> Estimate:

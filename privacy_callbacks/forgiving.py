@@ -31,14 +31,3 @@ class Forgiving:
 
     def _warn(self, sentence: str) -> None:
         warnings.warn(f"{type(self).__name__} {self.name!r}: {sentence}", AuditWarning, stacklevel=3)
-
-
-def check_on_error(on_error: str) -> bool:
-    """True if an audit that fails shall end the training.
-
-    Raises:
-      ValueError: if it is neither "warn" nor "raise".
-    """
-    if on_error not in ("warn", "raise"):
-        raise ValueError(f"on_error is {on_error!r}; give 'warn' or 'raise'.")
-    return on_error == "raise"

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from privacy_callbacks.attacks.attack import Attack, check_name, named_attacks
+from privacy_callbacks.attacks.attack import Attack, named_attacks
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.canary_split import CanarySplit
 from privacy_callbacks.attacks.epsilon_audit import EpsilonAudit
@@ -23,6 +23,7 @@ from privacy_callbacks.attacks.verdict import check_alpha
 from .after_the_fact import audit_set_for
 from .attack_choice import shadow_attacks
 from .auditing import Audit, Auditor
+from .callback_arguments import check_on_error, check_prefix, whole_number
 from .course import BEFORE_TRAINING, Course
 from .findings import HELD_NOW, Findings
 from .fit_doubts import (
@@ -34,12 +35,13 @@ from .fit_doubts import (
     readers_of_nothing,
     readers_placed_too_early,
 )
-from .forgiving import Forgiving, check_on_error
+from .forgiving import Forgiving
 from .live_epsilon import LiveEpsilon, epsilon_plan
 from .lockstep import Lockstep
 from .null_check import null_check
 from .picture_grid import images_of, picture_grid, pictures_of
 from .publisher import Publisher
+from .split_doubts import doubt_about_split
 from .tensorboard_log import check_writable
 from .weight_fingerprint import fingerprint
 
@@ -139,17 +141,15 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         if every != "train_end":
-            every = _whole_number("every", every, "of epochs, at least 1, or 'train_end'")
+            every = whole_number("every", every, "of epochs, at least 1, or 'train_end'")
         strict = check_on_error(on_error)
-        if name == "val":
-            raise ValueError("name is 'val', which would overwrite Keras' own validation keys; give another.")
         if batch_size is not None:
-            _whole_number("batch_size", batch_size, "of records, at least 1, or None")
+            whole_number("batch_size", batch_size, "of records, at least 1, or None")
         if budget is not None and (shadow_models is None or not 0 < budget < float("inf")):
             raise ValueError(
                 f"budget is {budget!r} with shadow_models={shadow_models!r}; give a positive number, together with shadow models."
             )
-        self.name = check_name(name)
+        self.name = check_prefix(name)
         self._sides = members, nonmembers
         self._attacks = None if attacks is None else list(named_attacks(attacks).values())
         self._shadow_models, self._budget = as_shadow_models(shadow_models), budget
@@ -159,18 +159,17 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
         self._population, self._audit_size = population, audit_size
         self._every, self._strict = every, strict
         self._log_dir = None if log_dir is None else os.fspath(log_dir)
-        self._seed = _whole_number("seed", seed, "that decides the sample, at least 0", least=0)
+        self._seed = whole_number("seed", seed, "that decides the sample, at least 0", least=0)
         self._loss, self._batch_size, self._output = loss, batch_size, output
         self._blind_baseline = bool(blind_baseline)
         self._alpha = check_alpha(alpha)
-        self._log_records = _whole_number("log_records", log_records, "of records, at least 0", least=0)
+        self._log_records = whole_number("log_records", log_records, "of records, at least 0", least=0)
         self._log_pictures, self._slices = bool(log_pictures), slices
         if self._log_pictures and not self._log_records:
             raise ValueError("log_pictures shows the records that log_records lists; say how many with log_records=.")
-        if epsilon is not None and not isinstance(epsilon, EpsilonAudit):
-            raise TypeError(f"epsilon is {epsilon!r}; give EpsilonAudit(delta=1e-5, claimed=...), or None.")
         self._epsilon = epsilon
         self.audit_set = self._draw() if isinstance(members, (AuditSet, CanarySplit)) else None
+        epsilon_plan(epsilon, self.audit_set)  # refuses here what is none
         self._auditor = None
         self._publisher: Publisher | None = None
         self._forget()
@@ -239,7 +238,12 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
             slices=self._slices,
         )
         self._auditor = auditor
-        auditor.warnings += doubts_about_members(self.audit_set.available[0], (self.params or {}).get("steps"), fit)
+        steps, split = (self.params or {}).get("steps"), self._sides[0]
+        doubt = doubt_about_split(split, steps, fit) if isinstance(split, CanarySplit) else None
+        if isinstance(split, CanarySplit):
+            auditor.warnings += [] if doubt is None else [f"{doubt}."]
+        else:
+            auditor.warnings += doubts_about_members(self.audit_set.available[0], steps, fit)
         auditor.warnings += deciding_by_nonmembers(self.audit_set, fit)
         auditor.remarks += altering_data(self.audit_set, fit)
         if self._log_pictures:
@@ -249,7 +253,7 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
             auditor.warnings += self._lockstep.warnings
         plan = epsilon_plan(self._epsilon, self.audit_set)
         self._live_epsilon = (
-            None if plan is None else LiveEpsilon(plan, next(iter(auditor.attacks.values())), self.audit_set)
+            None if plan is None else LiveEpsilon(plan, next(iter(auditor.attacks.values())), self.audit_set, doubt)
         )
         carries, live = self._every != "train_end", self._live_epsilon
         self._publisher = Publisher(
@@ -437,9 +441,3 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
                 f"the logs hold {', '.join(sorted(taken))} already, which is overwritten; give this callback another name=."
             )
         self._taken_keys |= taken
-
-
-def _whole_number(name: str, value: Any, what: str, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} is {value!r}; give a whole number {what}.")
-    return int(value)

@@ -7,22 +7,26 @@ from typing import Any
 
 import keras
 
-from privacy_callbacks.attacks.attack import Attack, check_name
+from privacy_callbacks.attacks.attack import Attack
 from privacy_callbacks.attacks.estimate import LEVEL, Estimate, check_level
 from privacy_callbacks.attacks.looks import error_at_look
 from privacy_callbacks.attacks.model_checks import check_model
+from privacy_callbacks.attacks.record_scorer import ScoredModel
 from privacy_callbacks.attacks.shadow_models import ShadowModels
 from privacy_callbacks.attacks.unlearning_evaluation import UnlearningEvaluation
 from privacy_callbacks.attacks.unlearning_judge import UnlearningJudge
+from privacy_callbacks.attacks.unlearning_outcome import check_margin
 
+from .callback_arguments import check_on_error, check_prefix, whole_number
 from .course import BEFORE_TRAINING
-from .forgiving import Forgiving, check_on_error
+from .forgiving import Forgiving
 from .privacy_log import PrivacyLog
 from .published import publish, retract
 from .tensorboard_log import TensorBoardLog, check_writable
+from .weight_fingerprint import fingerprint
 
 FORGOTTEN = "forgotten"
-_KEPT = "{attack}_on_retain"
+_TOO_FEW = "inconclusive: after so many looks a verdict over all of them needs more records than these."
 _IN_LOGS = ("forget_auc", "mia_efficacy", "psi", "forgetting")
 _MEANINGS = {
     "forget_auc": "How well the attack tells the forget set from records never seen; 0.5 = it cannot.",
@@ -91,24 +95,25 @@ class UnlearningCallback(Forgiving, keras.callbacks.Callback):
         stop_when_forgotten: bool = False,
     ) -> None:
         super().__init__()
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(f"every is {every!r}; give a whole number of epochs, at least 1.")
-        self.name, self._level = check_name(name), check_level(level)
+        self.name, self._level = check_prefix(name), check_level(level)
+        if margin is not None:
+            check_margin(margin)
         self._sets = retain, forget, test
         self._retrained = retrained
         self._given: dict[str, Any] = {
             "attack": attack,
             "shadow_models": shadow_models,
             "population": population,
-            "audit_size": audit_size,
+            "audit_size": whole_number("audit_size", audit_size, "of records of each set"),
             "margin": margin,
-            "seed": seed,
+            "seed": whole_number("seed", seed, "that decides the records, at least 0", least=0),
             "loss": loss,
             "output": output,
             "batch_size": batch_size,
             "leave_out_copies": leave_out_copies,
         }
-        self._every, self._strict = every, check_on_error(on_error)
+        self._every = whole_number("every", every, "of epochs, at least 1")
+        self._strict = check_on_error(on_error)
         self._log_dir = None if log_dir is None else os.fspath(log_dir)
         self._stop = bool(stop_when_forgotten)
         self._log: TensorBoardLog | None = None
@@ -118,17 +123,22 @@ class UnlearningCallback(Forgiving, keras.callbacks.Callback):
         self.evaluations: dict[int, UnlearningEvaluation] = {}
         self.forgotten_epoch: int | None = None
         self._judge: UnlearningJudge | None = None
+        self._last_epoch: int | None = None
+        self._audited_weights = ""
+        self._taken_keys: set[str] = set()
         self._values = {f"{self.name}_{metric}": float("nan") for metric in (*_IN_LOGS, FORGOTTEN)}
 
     @property
     def evaluation(self) -> UnlearningEvaluation:
-        """The newest.
+        """Of the weights that the model holds now; they may change after the last epoch, as by `EarlyStopping`.
 
         Raises:
           ValueError: if nothing has been audited yet.
         """
-        if not self.evaluations:
+        if self._judge is None or not self.evaluations:
             raise ValueError("nothing has been audited yet; fit a model with this callback first.")
+        if fingerprint(self.model) != self._audited_weights:
+            return self._judge(self.model, self._level)
         return self.evaluations[max(self.evaluations)]
 
     # Keras' hooks: when.
@@ -140,65 +150,107 @@ class UnlearningCallback(Forgiving, keras.callbacks.Callback):
         check_model(self.model)
         retract(self.model, self._values)
         retrained = self._retrained if isinstance(self._retrained, (list, tuple)) else [self._retrained]
+        known = [one for one in retrained if one is not None]
         self._judge = UnlearningJudge(
-            self.model, *self._sets, self.model, [one for one in retrained if one is not None], verbose=0, **self._given
+            self.model, *self._sets, self.model, known, level=self._level, verbose=0, **self._given
         )
         self._log = None if self._log_dir is None else TensorBoardLog(self._log_dir, self.name)
         self._tab = None if self._log is None else PrivacyLog(self._log, self._judge.attack)
         for sentence in self._judge.warnings:
             self._warn(sentence)
+        scored = self._audited(BEFORE_TRAINING)  # what cannot be judged is refused here, before anything is trained
         with self._training_goes_on():
-            self._audit(BEFORE_TRAINING)
+            self._write_start(scored)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if (epoch + 1) % self._every == 0:
             self._values = dict.fromkeys(self._values, float("nan"))
             with self._training_goes_on():
-                self._audit(epoch)
+                self._look(epoch, (epoch + 1) // self._every)
         if self._tab is not None:
             with self._training_goes_on():
                 self._tab.training(logs or {}, epoch)
+        self._last_epoch = epoch
         if logs is not None:
+            self._warn_of_taken_keys(logs)
             logs.update(self._values)
 
     def on_train_end(self, logs: Any = None) -> None:
+        epoch = self._last_epoch
+        with self._training_goes_on():
+            if epoch is not None and epoch not in self.evaluations:
+                self._look(epoch, (epoch + 1) // self._every + 1)
         if self._log is not None:
             self._log.close()
 
     # What one audit leads to.
 
-    def _audit(self, epoch: int) -> None:
-        assert self._judge is not None
-        scored = self._judge.scored(self.model)
-        found = self._judge.evaluation(scored, self._level)
-        self.evaluations[epoch] = found
-        if self._log is not None and self._tab is not None:
-            reports = self._judge.leakage(scored, epoch, self._level)
-            if epoch == BEFORE_TRAINING:
-                self._log.lines(found.summary(), found.attack, "before_training", 0)
-            else:
-                self._log.figures(found.scalars(), found.attack, epoch, _meanings(found))
-                self._log.lines(found.summary(), found.attack, "verdict", epoch)
-            self._tab.audit(reports, [], epoch)
-            # Only what is shown to be left, or to stand out, is told as found.
-            found_at = {found.attack: epoch} if found.verdict in ("residual", "over-forgotten") else {}
-            blind = found.reason if found.verdict == "inconclusive" else None
-            self._tab.judgement(f"{found.verdict}: {found.reason}", found_at, blind, epoch)
-            self._log.flush()
-        if epoch == BEFORE_TRAINING:
-            return
-        look = (epoch + 1) // self._every
-        strict = self._judge.evaluation(scored, 1 - error_at_look(look, 1 - self._level))
-        forgotten = strict.verdict == FORGOTTEN
+    def _look(self, epoch: int, look: int) -> None:
+        """An audit of this epoch, and what follows from all so far. Decisions first: a full disk must not undo them."""
+        scored = self._audited(epoch)
+        found, strict = self.evaluations[epoch], self._at_all_looks(scored, look)
         estimates: dict[str, Estimate | None] = {f"{self.name}_{metric}": getattr(found, metric) for metric in _IN_LOGS}
         publish(self.model, estimates, epoch)
         self._values = {key: float("nan") if one is None else float(one) for key, one in estimates.items()}
+        forgotten = strict is not None and strict.verdict == FORGOTTEN
         self._values[f"{self.name}_{FORGOTTEN}"] = float(forgotten)
-        if forgotten and self.forgotten_epoch is None:
+        if strict is not None and forgotten and self.forgotten_epoch is None:
             self.forgotten_epoch = epoch
             if self._stop:
                 self.model.stop_training = True
                 print(f"\nUnlearningCallback: after epoch {epoch + 1} {strict.reason} Training stops.")
+        self._write(scored, strict, epoch)
+
+    def _audited(self, epoch: int) -> ScoredModel:
+        assert self._judge is not None
+        scored = self._judge.scored(self.model)
+        self.evaluations[epoch] = self._judge.evaluation(scored, self._level)
+        self._audited_weights = fingerprint(self.model)
+        return scored
+
+    def _at_all_looks(self, scored: ScoredModel, look: int) -> UnlearningEvaluation | None:
+        """The evaluation at the level that so many looks leave; None if that asks for more records than there are."""
+        assert self._judge is not None
+        try:
+            return self._judge.evaluation(scored, 1 - error_at_look(look, 1 - self._level))
+        except ValueError:
+            return None
+
+    def _write_start(self, scored: ScoredModel) -> None:
+        found = self.evaluations[BEFORE_TRAINING]
+        if self._log is not None:
+            self._log.lines(found.summary(), found.attack, "before_training", 0)
+            self._write_tab(scored, found, BEFORE_TRAINING)
+
+    def _write(self, scored: ScoredModel, strict: UnlearningEvaluation | None, epoch: int) -> None:
+        """Into TensorBoard: the audit's own figures; as its verdict, what holds over all audits so far."""
+        found = self.evaluations[epoch]
+        if self._log is not None:
+            self._log.figures(found.scalars(), found.attack, epoch, _meanings(found))
+            self._log.lines(found.summary(), found.attack, "verdict", epoch)
+            self._write_tab(scored, strict, epoch)
+
+    def _write_tab(self, scored: ScoredModel, over_all: UnlearningEvaluation | None, epoch: int) -> None:
+        assert self._judge is not None
+        assert self._log is not None
+        assert self._tab is not None
+        self._tab.audit(self._judge.leakage(scored, epoch, self._level), [], epoch)
+        if over_all is None:
+            self._tab.judgement(_TOO_FEW, {}, _TOO_FEW, epoch)
+        else:
+            # Only what is shown to be left, or to stand out, is told as found.
+            found_at = {over_all.attack: epoch} if over_all.verdict in ("residual", "over-forgotten") else {}
+            blind = over_all.reason if over_all.verdict == "inconclusive" else None
+            self._tab.judgement(f"{over_all.verdict}: {over_all.reason}", found_at, blind, epoch)
+        self._log.flush()
+
+    def _warn_of_taken_keys(self, logs: Any) -> None:
+        taken = (self._values.keys() & logs.keys()) - self._taken_keys
+        if taken:
+            self._warn(
+                f"the logs hold {', '.join(sorted(taken))} already, which is overwritten; give this callback another name=."
+            )
+        self._taken_keys |= taken
 
 
 def _meanings(found: UnlearningEvaluation) -> dict[str, str]:

@@ -35,6 +35,7 @@ FLAGS += [
 ]
 # What TensorBoard's own page says in every browser.
 TENSORBOARDS_OWN = (r"Multiple instances of Three\.js", r"paper-[\w-]+ is deprecated")
+_SECONDS_TO_START = 120
 _LOCAL_SCHEMES = ("data", "blob", "about", "file")
 
 
@@ -178,9 +179,10 @@ def serve_tensorboard(
         server = subprocess.Popen(
             command, stdout=said, stderr=subprocess.STDOUT, env=environment, start_new_session=True
         )
-        end = time.monotonic() + seconds
         try:
-            address = _address_of(server, said, end)
+            # To start takes as long as the machine is busy, and is no reason to doubt the logs.
+            address = _address_of(server, said, time.monotonic() + max(seconds, _SECONDS_TO_START))
+            end = time.monotonic() + seconds
             while missing := wanted - set(_listed(address)):
                 if time.monotonic() > end:
                     raise RuntimeError(f"TensorBoard did not list the runs {sorted(missing)} within {seconds:g} s.")

@@ -144,7 +144,7 @@ def test_lists_of_numbers_do_and_infinite_scores_are_ordinary_extremes(method):
 def test_a_bound_of_zero_has_a_reason_and_others_have_none(method):
     values, truth = leaking()
     assert epsilon_lower_bound(values, truth, 1e-6, method=method).reason is None
-    for scores, flags in ((np.zeros(600), truth), ([1.0, 0.0], [1, 0])):
+    for scores, flags in ((-truth.astype(float), truth), ([1.0, 0.0], [1, 0])):
         found = epsilon_lower_bound(scores, flags, 1e-6, method=method)
         assert float(found) == 0.0
         assert len(found.reason) > 20

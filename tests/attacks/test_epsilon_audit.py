@@ -87,7 +87,7 @@ def test_a_bound_above_the_claim_is_an_alarm_in_words_and_an_estimate_says_that_
     assert reading(0.9).alarm is None
     assert reading(2.0, claimed=None).alarm is None
     assert reading(2.0).alarm.startswith("At least ε 2.0 was shown (95 %, one_run, δ 1e-05), more than the claimed 1.0")
-    assert reading(2.0, doubt="no coins").alarm.endswith("(An estimate, not a bound: no coins.)")
+    assert reading(2.0, doubt="no coins").alarm.endswith("that refutes nothing, since it is no bound: no coins.")
 
 
 def test_an_estimate_is_called_one_everywhere():

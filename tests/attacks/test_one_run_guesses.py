@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 
 from privacy_callbacks.attacks.one_run_guesses import check_guesses, make_guesses
 
@@ -25,7 +25,17 @@ def test_scores_that_are_all_equal_show_nothing_however_the_records_are_ordered(
         assert abs(np.mean(found) - 200) < 3  # four standard errors: each count has a standard deviation of at most 10
 
 
-def test_equal_scores_are_ordered_by_the_seed_and_by_nothing_else():
+def test_members_first_is_no_help_where_all_scores_are_equal():
+    """One seed, as users have it: over the coins an attacker who knows nothing is right by chance alone."""
+    far = []
+    for count in range(100, 400):
+        members = np.random.default_rng(count).binomial(count, 0.5)
+        found = make_guesses(np.zeros(count), np.arange(count) < members)
+        far.append(stats.binom.sf(found.correct - 1, found.made, 0.5) < 0.05)
+    assert np.mean(far) < 0.09  # .05 and three standard errors of 300 draws
+
+
+def test_equal_scores_are_ordered_by_the_seed():
     values, truth = np.repeat([0.0, 1.0], 50), RNG.random(100) < 0.5
     counts = [make_guesses(values, truth, 10, seed=seed).correct for seed in range(40)]
     assert len(set(counts)) > 3

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from gaussian_world import GaussianWorld
 
-from privacy_callbacks.attacks import Estimate, LeakageReport, leak_verdict, reports_to_markdown
+from privacy_callbacks.attacks import (
+    EpsilonBound,
+    EpsilonReading,
+    Estimate,
+    LeakageReport,
+    PrivacyClaim,
+    leak_verdict,
+    reports_to_markdown,
+)
 from privacy_callbacks.attacks.grouped_reports import audits_by_attack, strongest_of
 from privacy_callbacks.attacks.markdown_text import as_markdown
 from privacy_callbacks.attacks.report import failed_report
@@ -244,3 +252,16 @@ def test_the_strongest_is_the_one_whose_interval_begins_highest():
     sure = LeakageReport("sure", auc=Estimate(0.7, 0.6, 0.8))
     assert strongest_of([wide, sure, failed_report("x", "no")]) is sure
     assert strongest_of([failed_report("x", "no")]) is None
+
+
+def test_the_epsilon_of_a_training_stands_in_the_section_and_in_the_table():
+    from privacy_callbacks.attacks.report_rows import report_table
+
+    bound = EpsilonBound(2.0, method="one_run", delta=1e-5, level=0.95)
+    told = replace(report(), epsilon=EpsilonReading(bound, bound, None, PrivacyClaim(1.0, 1e-5)))
+    assert "ε of the training, by" in reports_to_markdown([told])
+    assert "at least 2 at δ 1e-05, 95 %; claimed 1" in reports_to_markdown([told]).replace("\\", "")
+    row = report_table([told, report()])
+    assert row["epsilon_lower_bound"].tolist()[0] == 2.0
+    assert np.isnan(row["epsilon_lower_bound"].tolist()[1])
+    assert "epsilon_lower_bound" not in report_table([report()])

@@ -268,3 +268,44 @@ def test_nothing_of_the_models_changes(original):
     evaluate_unlearning(original, RETAIN, FORGET, TEST)
     assert all(np.array_equal(old, new) for old, new in zip(before, original.get_weights(), strict=True))
     assert np.array_equal(state, np.random.get_state()[1])
+
+
+def test_a_model_is_no_measure_of_itself(retrained):
+    """The difference would be 0 whatever it remembers, and be taken for forgetting."""
+    retrained, *_ = retrained
+    twin = keras.models.clone_model(retrained)
+    twin.set_weights(retrained.get_weights())
+    for other in (retrained, twin, [retrained, twin]):
+        with pytest.raises(ValueError, match="retrained has the very weights of unlearned"):
+            evaluate_unlearning(retrained, RETAIN, FORGET, TEST, retrained=other)
+
+
+def test_an_original_that_was_tuned_in_place_is_told(retrained):
+    retrained, *_ = retrained
+    found = evaluate_unlearning(retrained, RETAIN, FORGET, TEST, original=retrained)
+    assert any("tuned in place" in sentence for sentence in found.warnings)
+    other = evaluate_unlearning(retrained, RETAIN, FORGET, TEST)
+    assert not any("tuned in place" in sentence for sentence in other.warnings)
+
+
+def test_copies_in_another_type_of_number_are_found():
+    from privacy_callbacks.attacks.unlearning_sets import unlearning_sets
+
+    whole = tuple(np.round(10 * part).astype("int64") for part in RETAIN)
+    overlapping = whole[0][:50].astype("float32"), whole[1][:50].astype("float32")
+    with pytest.raises(ValueError, match="50 of 50 records of forget stand in retain, too"):
+        unlearning_sets(whole, overlapping, tuple(part + 1_000 for part in whole), 200, 0)
+
+
+def test_records_without_a_score_are_counted_aloud(retrained):
+    class Picky(Threshold):
+        """Cannot score the records that it knows best."""
+
+        def score(self, signals):
+            scores = super().score(signals).copy()
+            scores[scores > np.quantile(scores, 0.9)] = np.nan
+            return scores
+
+    found = evaluate_unlearning(retrained[0], RETAIN, FORGET, TEST, attack=Picky("loss"))
+    (told,) = [sentence for sentence in found.warnings if "could not score" in sentence]
+    assert "of forget" in told

@@ -1,7 +1,5 @@
 """ε while fit runs: from coins a bound, else an estimate; a claim below it raises an alarm, and no weight changes."""
 
-import warnings
-
 import keras
 import numpy as np
 import pytest
@@ -97,7 +95,7 @@ def test_sides_that_were_chosen_give_an_estimate_and_only_if_asked():
     assert history["mia_epsilon_estimate"][-1] > 0
     assert "membership was not dealt by coins" in mia.report.epsilon.doubt
     assert not any("claimed" in warning for warning in mia.report.warnings)
-    assert any("An estimate, not a bound" in note for note in mia.report.notes)
+    assert any("it is no bound" in note for note in mia.report.notes)
 
 
 def test_a_claim_below_the_bound_is_an_alarm_in_the_report(split):
@@ -168,14 +166,6 @@ def test_a_copied_callback_audits_alike(split):
         MIACallback(split, epsilon=1.0)
 
 
-def test_guesses_that_do_not_fit_are_told_and_training_goes_on(split):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AuditWarning)
-        mia, history, _ = fitted(split, epochs=2, epsilon=EpsilonAudit(guesses=300))
-    assert np.isnan(history["mia_epsilon_lower_bound"]).all()
-    assert any(note.startswith("no ε: ") for note in mia.report.notes)
-
-
 def test_an_audit_set_of_ones_own_with_all_records_can_be_given(split):
     audit_set = AuditSet(split.members, split.nonmembers, size=None)
     mia, _, _ = fitted(audit_set, train=split.training_set, epsilon=EpsilonAudit())
@@ -196,3 +186,52 @@ def test_a_model_that_saw_none_of_the_records_shows_more_than_0_in_at_most_5_per
         (report,) = audit(model, dealt, attacks=Threshold("loss"), blind_baseline=False, epsilon=plan)
         alarms += float(report.epsilon.best) > 0
     assert alarms <= 15 + 2 * np.sqrt(300 * 0.05 * 0.95)
+
+
+def test_a_model_that_answers_alike_to_all_shows_nothing_in_all_but_few_draws_of_the_coins():
+    """Nothing but ties: members stand first in an audit, and whoever is guessed must not depend on that."""
+    model = wide_model()
+    model.set_weights([0 * weights for weights in model.get_weights()])
+    x, _ = pool(268)
+    shown = 0
+    for seed in range(40):
+        dealt = randomised_membership(x, np.zeros(len(x), int), seed=seed)
+        (report,) = audit(model, dealt, attacks=Threshold("correct"), blind_baseline=False, epsilon=EpsilonAudit())
+        shown += report.epsilon.best > 0
+    assert shown <= 6  # 2 are allowed; so many come about once in 70 such tests
+
+
+def test_weights_that_were_restored_keep_what_was_shown_of_the_training(split):
+    """Whoever prints the report after EarlyStopping must find the ε, and the alarm."""
+    stop = keras.callbacks.EarlyStopping("loss", patience=1, mode="max", restore_best_weights=True)
+    mia, history, model = fitted(split, epochs=12, others=[stop], epsilon=EpsilonAudit(claimed=1e-3))
+    for weights in (None, [0 * one for one in model.get_weights()]):
+        if weights is not None:
+            model.set_weights(weights)
+        assert float(mia.report.epsilon.best) == history["mia_epsilon_lower_bound"][-1]
+        alarm = mia.report.epsilon.alarm
+        assert (alarm is None) == (history["mia_epsilon_lower_bound"][-1] <= 1e-3)
+        assert alarm is None or alarm in mia.report.warnings
+
+
+def test_a_fit_on_other_records_is_told_and_gives_an_estimate(split):
+    with pytest.warns(AuditWarning, match="fit is given 400 records, and the split's training set has"):
+        mia, history, _ = fitted(split, train=pool(), epochs=1)
+    assert "mia_epsilon_estimate" in history
+    assert "fit on split.training_set" in mia.report.epsilon.doubt
+
+
+def test_an_estimate_above_the_claim_accuses_nobody():
+    members, nonmembers = pool(seed=1), pool(seed=2)
+    mia, _, _ = fitted(members, nonmembers, train=members, epochs=12, epsilon=EpsilonAudit(claimed=1e-3))
+    alarm = mia.report.epsilon.alarm
+    assert alarm.startswith("ε is estimated as")
+    assert "refutes nothing" in alarm
+    assert "wrong" not in alarm
+
+
+def test_more_guesses_than_records_are_refused_before_training(split):
+    with pytest.raises(ValueError, match="there are 400 records"):
+        fitted(split, epsilon=EpsilonAudit(guesses=300))
+    with pytest.raises(TypeError, match=r"epsilon is 3\.0; give EpsilonAudit"):
+        audit(wide_model(), split, epsilon=3.0)

@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 from privacy_callbacks import LeakageLimit, MIACallback, UnlearningCallback
-from privacy_callbacks.attacks import AuditWarning, Threshold, evaluate_unlearning
+from privacy_callbacks.attacks import AuditWarning, evaluate_unlearning
 from privacy_callbacks.attacks.looks import error_at_look
+from privacy_callbacks.attacks.unlearning_judge import UnlearningJudge
 
 FEATURES, CLASSES = 24, 3
 
@@ -165,16 +166,18 @@ def test_one_callback_can_watch_two_fits(original):
 
 
 def test_a_failing_audit_does_not_end_training_unless_asked_to(original, monkeypatch):
-    class Broken(Threshold):
-        def score(self, signals):
-            raise RuntimeError("no luck")
-
+    judged = UnlearningJudge.scored
     for on_error in ("warn", "raise"):
         watch = UnlearningCallback(RETAIN, FORGET, TEST, on_error=on_error)
-        monkeypatch.setattr(
-            "privacy_callbacks.attacks.unlearning_judge.UnlearningJudge.scored",
-            lambda self, model: (_ for _ in ()).throw(RuntimeError("no luck")),
-        )
+        calls = iter(range(100))
+
+        def scored(self, model, calls=calls):
+            """The first audit, that of the original, is sound."""
+            if next(calls):
+                raise RuntimeError("no luck")
+            return judged(self, model)
+
+        monkeypatch.setattr(UnlearningJudge, "scored", scored)
         if on_error == "raise":
             with pytest.raises(RuntimeError, match="no luck"):
                 unlearn(original, watch)
@@ -210,3 +213,93 @@ def test_the_evaluations_are_strict_json(original):
     watch = UnlearningCallback(RETAIN, FORGET, TEST)
     unlearn(original, watch, epochs=1)
     json.dumps(watch.evaluation.to_dict(), allow_nan=False)
+
+
+def test_the_model_is_traced_once_however_many_epochs_there_are(memory):
+    class Counting(keras.Model):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner, self.calls = inner, 0
+
+        def call(self, x):
+            self.calls += 1
+            return self.inner(x)
+
+    counts = []
+    for epochs in (1, 4):
+        inner = new_model()
+        inner.set_weights(memory)
+        model = Counting(inner)
+        model.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model(RETAIN[0][:1])
+        unlearn(model, UnlearningCallback(RETAIN, FORGET, TEST), epochs)
+        counts.append(model.calls)
+    assert counts[0] == counts[1]
+
+
+def test_the_evaluation_is_that_of_the_weights_held_now(original):
+    watch = UnlearningCallback(RETAIN, FORGET, TEST, every=7)
+    unlearn(original, watch, epochs=2)
+    assert sorted(watch.evaluations) == [-1, 1]  # the last epoch is audited, whatever every says
+    after = evaluate_unlearning(original, RETAIN, FORGET, TEST)
+    assert float(watch.evaluation.forget_auc) == float(after.forget_auc)
+    original.set_weights([0.5 * weights for weights in original.get_weights()])
+    moved = evaluate_unlearning(original, RETAIN, FORGET, TEST)
+    assert float(watch.evaluation.forget_auc) == float(moved.forget_auc) != float(after.forget_auc)
+
+
+def test_figures_outlast_looks_for_which_there_are_too_few_records(original):
+    few = FORGET[0][:12], FORGET[1][:12]
+    watch = UnlearningCallback(RETAIN, few, TEST, on_error="raise")
+    history = unlearn(original, watch, epochs=9)
+    assert not np.isnan(history["unlearning_forget_auc"]).any()
+    assert history["unlearning_forgotten"] == [0.0] * 9
+
+
+def test_a_full_disk_leaves_figures_and_decisions(original, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("privacy_callbacks.tensorboard_log.TensorBoardLog.figures", full)
+    watch = UnlearningCallback(RETAIN, FORGET, TEST, log_dir=tmp_path)
+    with pytest.warns(AuditWarning, match="no space left"):
+        history = unlearn(original, watch, epochs=2)
+    assert not np.isnan(history["unlearning_forget_auc"]).any()
+    assert sorted(watch.evaluations) == [-1, 0, 1]
+
+
+def test_two_of_one_name_are_told(original):
+    both = [UnlearningCallback(RETAIN, FORGET, TEST) for _ in range(2)]
+    with pytest.warns(AuditWarning, match="the logs hold unlearning_forget_auc, .* already, which is overwritten"):
+        unlearn(original, both[0], epochs=1, others=both[1:])
+
+
+def test_the_tab_tells_what_holds_over_all_looks(original, tmp_path, monkeypatch):
+    """A single look may seem forgotten where all looks together do not show it."""
+    told = []
+    monkeypatch.setattr(
+        "privacy_callbacks.privacy_log.PrivacyLog.judgement", lambda self, text, *rest: told.append(text)
+    )
+    watch = UnlearningCallback(RETAIN, FORGET, TEST, log_dir=tmp_path)
+    history = unlearn(original, watch, epochs=4)
+    over_all = [text.startswith("forgotten") for text in told[1:]]
+    assert over_all == [value == 1.0 for value in history["unlearning_forgotten"]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"margin": 0.9}, "margin is 0.9"),
+        ({"margin": "0.1"}, "margin is '0.1'"),
+        ({"name": "val"}, "Keras' own validation"),
+    ],
+)
+def test_what_no_audit_could_use_is_refused_by_the_constructor(changed, said):
+    with pytest.raises(ValueError, match=said):
+        UnlearningCallback(RETAIN, FORGET, TEST, **changed)
+
+
+def test_a_forget_set_of_eight_is_refused_before_training(original):
+    eight = FORGET[0][:8], FORGET[1][:8]
+    with pytest.raises(ValueError, match="forget has 8 records; give at least 10"):
+        unlearn(original, UnlearningCallback(RETAIN, eight, TEST))

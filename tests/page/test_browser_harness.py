@@ -108,6 +108,6 @@ def test_without_a_browser_a_test_is_skipped_but_fails_where_one_is_required(mon
 def test_a_tensorboard_that_lacks_a_run_says_which(tmp_path):
     with (
         pytest.raises(RuntimeError, match=r"did not list the runs \['never'\] within"),
-        browser.serve_tensorboard(tmp_path, runs=["never"], seconds=8),
+        browser.serve_tensorboard(tmp_path, runs=["never"], seconds=3),
     ):
         raise AssertionError("it must not come here")
