@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from .config_fields import Count, Flag, Misfit, Positive, Section, Share, Text
+from .config_fields import Count, Flag, Misfit, Positive, Section, Share, Text, Whole
 
 
 class Attacking(Section):
@@ -112,10 +112,111 @@ class DifficultyAttack(Attacking):
         return DifficultyCalibration(self.signal)
 
 
+class MultiSignalAttack(Attacking):
+    """LiRA on several signals together."""
+
+    kind: Literal["multi_signal_lira"] = Field(description="`multi_signal_lira`.")
+    signals: list[Text] = Field(["scaled_logit", "loss"], min_length=1, description="Which signals.")
+    mode: Literal["online", "offline"] = Field("online", description="`online` or `offline` (OUT models only).")
+
+    def made(self) -> Any:
+        """See `Attacking`."""
+        from privacy_callbacks.attacks.multi_signal_lira import MultiSignalLiRA
+
+        return MultiSignalLiRA(tuple(self.signals), self.mode)
+
+
+class TrainedAttack(Attacking):
+    """A classifier fitted to the signals of one half of the records, and judged on the other, and the other way round."""
+
+    kind: Literal["trained"] = Field(description="`trained`.")
+    classifier: Text = Field(
+        "logistic_regression",
+        description="`logistic_regression`, `svc`, `mlp`, `random_forest`, `knn` or `gradient_boosting`.",
+    )
+    search: Flag = Field(False, description="Whether to choose among a few settings; takes about ten times as long.")
+
+    def made(self) -> Any:
+        """See `Attacking`."""
+        from privacy_callbacks.attacks.trained import Trained
+
+        return Trained(self.classifier, search=self.search)
+
+
+class QuantileAttack(Attacking):
+    """A signal against its distribution among records with such features that no model trained on."""
+
+    kind: Literal["quantile_regression"] = Field(description="`quantile_regression`.")
+    signal: Text = Field("scaled_logit", description="Which signal.")
+    head: Literal["gaussian", "pinball"] = Field("gaussian", description="`gaussian` or `pinball`.")
+
+    def made(self) -> Any:
+        """See `Attacking`."""
+        from privacy_callbacks.attacks.quantile_regression import QuantileRegression
+
+        return QuantileRegression(self.signal, head=self.head)
+
+
+class LabelOnlyAttack(Attacking):
+    """The share of right answers to a record and to perturbations of it."""
+
+    kind: Literal["label_only"] = Field(description="`label_only`.")
+    shifts: Whole = Field(
+        1, description="Images are moved by so many pixels; 0 = not at all, for records that are no images."
+    )
+    mirror: Flag = Field(False, description="Whether to ask the mirror image, too.")
+    noise: Positive | None = Field(None, description="Standard deviation of Gaussian noise; null = none.")
+    draws: Count = Field(8, description="How many noisy copies.")
+
+    def made(self) -> Any:
+        """See `Attacking`."""
+        from privacy_callbacks.attacks.label_only import LabelOnly
+
+        return LabelOnly(self.shifts, self.mirror, self.noise, self.draws)
+
+
+class TrajectoryAttack(Attacking):
+    """The course of a record's loss over the epochs audited so far; needs `every`."""
+
+    kind: Literal["trajectory"] = Field(description="`trajectory`.")
+    statistic: Literal["mean", "iqr"] = Field("mean", description="`mean`, or `iqr`, which ranks members by risk.")
+
+    def made(self) -> Any:
+        """See `Attacking`."""
+        from privacy_callbacks.attacks.trajectory import Trajectory
+
+        return Trajectory(self.statistic)
+
+
 AnyAttack = Annotated[
     ThresholdAttack | RmiaAttack | LiraAttack | AttackRAttack | AttackPAttack | DifficultyAttack,
     Field(discriminator="kind"),
 ]
+
+
+AnyPointAttack = Annotated[
+    ThresholdAttack
+    | RmiaAttack
+    | LiraAttack
+    | AttackRAttack
+    | AttackPAttack
+    | DifficultyAttack
+    | MultiSignalAttack
+    | TrainedAttack
+    | QuantileAttack
+    | LabelOnlyAttack
+    | TrajectoryAttack,
+    Field(discriminator="kind"),
+]
+
+
+def attack_section(given: Any) -> Any:
+    """An attack's section of a name alone: a kind, or a signal for a threshold on it."""
+    if not isinstance(given, str):
+        return given
+    from privacy_callbacks.attacks.attack import FURTHER_SIGNALS, SIGNAL_NAMES
+
+    return {"kind": "threshold", "signal": given} if given in (*SIGNAL_NAMES, *FURTHER_SIGNALS) else {"kind": given}
 
 
 class TrimmedMean(Section):

@@ -21,6 +21,8 @@ def privacy_audit() -> click.Group:
     from . import __version__
     from .range_command import range_command
     from .report_command import report_command
+    from .run_command import run_command
+    from .unlearn_command import unlearn_command
 
     group = click.Group(
         "privacy-audit",
@@ -30,6 +32,8 @@ def privacy_audit() -> click.Group:
     )
     group.add_command(range_command)
     group.add_command(report_command)
+    group.add_command(run_command)
+    group.add_command(unlearn_command)
     return click.version_option(__version__, prog_name="privacy-audit")(group)
 
 

@@ -7,24 +7,32 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .attack_kinds import AnyAggregate, AnyAttack
+from .attack_kinds import AnyAggregate, AnyPointAttack
+from .audit_config import AuditConfig, Epsilon
+from .config_data import Data
 from .config_refusals import kind_of, models_in
-from .range_config import Data, Model, RangeConfig, Run, Shadows, Train
+from .config_sections import Model, Run, Shadows, Train
+from .range_config import RangeConfig
 from .range_kinds import AnyRange
+from .unlearn_config import UnlearnConfig, Unlearned
 
 
 def documented_sections() -> dict[str, type[BaseModel]]:
     """Every section that a file may have, by its heading in configs/README.md."""
-    found: dict[str, type[BaseModel]] = {"The whole file": RangeConfig}
     plain: dict[str, type[BaseModel]] = {
-        "run": Run,
-        "data": Data,
-        "model": Model,
-        "model.train": Train,
-        "shadow_models": Shadows,
+        "`run`: the whole file": AuditConfig,
+        "`run`: section `epsilon`": Epsilon,
+        "`range`: the whole file": RangeConfig,
+        "`unlearn`: the whole file": UnlearnConfig,
+        "`unlearn`: section `models`": Unlearned,
+        "`run`": Run,
+        "`data`": Data,
+        "`model`": Model,
+        "`model.train`": Train,
+        "`shadow_models`": Shadows,
     }
-    found |= {f"`{name}`": model for name, model in plain.items()}
-    for name, union in (("range", AnyRange), ("attack", AnyAttack), ("aggregate", AnyAggregate)):
+    found = dict(plain)
+    for name, union in (("range", AnyRange), ("attack", AnyPointAttack), ("aggregate", AnyAggregate)):
         found |= {f"`{name}` of kind `{kind_of(model)}`": model for model in models_in(union)}
     return found
 

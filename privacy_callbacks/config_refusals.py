@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -46,7 +47,8 @@ def _sentence(error: Any, root: type[BaseModel]) -> tuple[Place, str]:
     kind, given = error["type"], error["input"]
     kinds = ", ".join(map(str, map(kind_of, here)))
     if kind == "extra_forbidden":
-        return place, f"is no field here; known are {', '.join(model.model_fields)}."
+        known = list(model.model_fields)
+        return place, f"is no field here; {_nearest(str(place[-1]), known)}known are {', '.join(known)}."
     if kind == "missing":
         return place, f"is missing. {model.model_fields[place[-1]].description}"
     if kind == "union_tag_not_found":
@@ -84,6 +86,11 @@ def _place_of(loc: tuple[Any, ...], root: type[BaseModel]) -> tuple[Place, Any, 
                 here = [] if spec is None else list(models_in(spec.annotation))
     model = here[0] if len(here) == 1 and len(loc) and kind_of(here[0]) == loc[-1] else model
     return tuple(place), model, here
+
+
+def _nearest(given: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(given, known, 1)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def _shown(given: Any) -> str:

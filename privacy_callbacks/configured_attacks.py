@@ -15,7 +15,8 @@ from privacy_callbacks.range_queries import aggregation
 from privacy_callbacks.range_queries.base_range import Range
 from privacy_callbacks.range_queries.ramia import TUNED, RaMIA
 
-from .configured_data import ConfiguredData, array_from, function_named
+from .config_values import array_from, function_named
+from .configured_data import ConfiguredData
 from .located_yaml import ConfigError
 from .range_config import RangeConfig
 

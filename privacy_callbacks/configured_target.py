@@ -9,21 +9,39 @@ import inspect
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from . import __version__
-from .configured_data import ConfiguredData, digest_of, function_named
+from .config_sections import Model, Train
+from .config_values import function_named
+from .configured_data import ConfiguredData, digest_of
 from .located_yaml import ConfigError
-from .range_config import Model, Train
 
 
-def configured_target(model: Model, data: ConfiguredData, seed: int, folder: Path, say: Any) -> tuple[Any, str]:
-    """The target, compiled, and the path of its file.
+class Target(NamedTuple):
+    """What is audited.
+
+    Attributes:
+      model: compiled.
+      path: of its file.
+      history: Keras' epoch logs if it was trained now; else None.
+    """
+
+    model: Any
+    path: str
+    history: dict[str, list[float]] | None = None
+
+
+def configured_target(
+    model: Model, data: ConfiguredData, seed: int, folder: Path, say: Any, callbacks: Sequence[Any] = ()
+) -> Target:
+    """The target, as it is in a file or trained now.
 
     A trained one is kept in `folder` under a name made of all that decides it: section, seed, architecture, training records and
     the version of Keras. One of another training is never taken.
@@ -34,23 +52,24 @@ def configured_target(model: Model, data: ConfiguredData, seed: int, folder: Pat
       seed: decides weights and the order of training.
       folder: where trained ones are kept.
       say: is told what happens, a sentence at a time.
+      callbacks: watch the training; with any, the target is trained anew whatever is kept.
     Raises:
       ConfigError: if a file holds no compiled model, or the data do not fit the architecture.
     """
     if model.target is not None:
-        return _loaded(model.target), model.target
+        return Target(loaded_model(model.target), model.target)
     assert model.train is not None
     fresh = _built(model.train, data, seed)
     path = folder / f"target-{_identity(model.train, fresh, data, seed)[:16]}.keras"
-    if path.exists():
+    if path.exists() and not callbacks:
         with contextlib.suppress(ConfigError):  # a damaged one is made again
-            found = _loaded(str(path)), str(path)
+            found = Target(loaded_model(str(path)), str(path))
             say(f"target: found {path}")
             return found
     x, y = data.part("members")
     say(f"target: training {model.train.architecture} on {len(x):,} records for {model.train.epochs} epochs")
     batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed).batch(model.train.batch_size)
-    fresh.fit(batches, epochs=model.train.epochs, shuffle=False, verbose=0)
+    course = fresh.fit(batches, epochs=model.train.epochs, shuffle=False, verbose=0, callbacks=list(callbacks))
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f"{uuid.uuid4().hex}.unfinished.keras"  # Keras tells formats by the ending
     try:
@@ -58,7 +77,7 @@ def configured_target(model: Model, data: ConfiguredData, seed: int, folder: Pat
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
-    return fresh, str(path)
+    return Target(fresh, str(path), course.history)
 
 
 def accuracies(target: Any, data: ConfiguredData) -> dict[str, float]:
@@ -75,17 +94,20 @@ def accuracies(target: Any, data: ConfiguredData) -> dict[str, float]:
     return found
 
 
-def _loaded(path: str) -> Any:
+def loaded_model(path: str, field: str = "model.target") -> Any:
+    """The compiled model in a `.keras` file.
+
+    Raises:
+      ConfigError: if it cannot be loaded, or is not compiled; `field` names it in the message.
+    """
     try:
         model = keras.saving.load_model(path)
     except Exception as reason:  # of a damaged file, or of layers that are not known here
         raise ConfigError(
-            f"model.target: {path} cannot be loaded ({reason}); give a .keras file that Keras saved."
+            f"{field}: {path} cannot be loaded ({reason}); give a .keras file that Keras saved."
         ) from None
     if getattr(model, "loss", None) is None:
-        raise ConfigError(
-            f"model.target: {path} is not compiled; compile the model as it was trained, and save it again."
-        )
+        raise ConfigError(f"{field}: {path} is not compiled; compile the model as it was trained, and save it again.")
     return model
 
 

@@ -22,6 +22,7 @@ from privacy_callbacks.attacks.verdict import LeakVerdict, leak_verdict
 from .auditing import Audit, Auditor, ShadowAnswers
 from .course import Course
 from .experiment import owners
+from .live_epsilon import LiveEpsilon
 from .lockstep import Lockstep
 from .records_at_risk import records_table
 from .weight_fingerprint import fingerprint
@@ -39,6 +40,7 @@ class Findings:
     audit_set: AuditSet | None
     _auditor: Auditor | None
     _lockstep: Lockstep | None
+    _live_epsilon: LiveEpsilon | None
     _course: Course
     _history: Any
     _alpha: float

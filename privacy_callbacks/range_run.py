@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
-import platform
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__
-from .configured_data import ConfiguredData, configured_data, function_named
+from .configured_data import ConfiguredData, configured_data
+from .judged_limits import Say, judged, told
 from .located_yaml import ConfigError
 from .range_config import RangeConfig, referenced_files, referenced_functions
-from .result_folder import ResultFolder, digest_of_file
+from .result_folder import ResultFolder
+from .run_facts import Timer, check_files, described, figure, identity, shadow_plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,62 +26,6 @@ if TYPE_CHECKING:
 
     from .configured_attacks import RangeAttacks
     from .range_audit import RangeAudit
-
-DONE, EXCEEDED, REFUSED = 0, 1, 2
-Say = Callable[[str], Any]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What limits say of reports.
-
-    Attributes:
-      exceeded: sentences, one a limit and attack.
-      unjudged: sentences on limits of which it cannot be said.
-    """
-
-    exceeded: tuple[str, ...]
-    unjudged: tuple[str, ...]
-
-    @property
-    def code(self) -> int:
-        """The exit code."""
-        return EXCEEDED if self.exceeded else REFUSED if self.unjudged else DONE
-
-
-@dataclass
-class Timer:
-    """Wall seconds of each stage of a run."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    _since: float = field(default_factory=time.perf_counter)
-
-    def lap(self, stage: str) -> None:
-        """The stage ends now."""
-        now = time.perf_counter()
-        self.seconds[stage], self._since = round(now - self._since, 3), now
-
-
-def check_files(config: RangeConfig) -> None:
-    """Nothing, if the files and modules that a configuration names are there.
-
-    Raises:
-      ConfigError: otherwise; a line each.
-    """
-    missing = [
-        f"{place}: there is no file {path}; paths are relative to the working directory, {Path.cwd()}."
-        for place, path in referenced_files(config).items()
-        if not Path(path).is_file()
-    ]
-    if missing:
-        raise ConfigError("\n".join(missing))
-    if config.run.log_dir is not None:
-        from .tensorboard_log import check_writable
-
-        try:
-            check_writable(config.run.log_dir, "run.log_dir")
-        except ValueError as reason:
-            raise ConfigError(str(reason)) from None
 
 
 def run_ranges(config: RangeConfig, out: Path, overwrite: bool = False, say: Say = print, verbose: int = 1) -> int:
@@ -102,17 +42,17 @@ def run_ranges(config: RangeConfig, out: Path, overwrite: bool = False, say: Say
     Raises:
       ConfigError, ValueError: if something does not fit; nothing is written then.
     """
-    check_files(config)
-    folder = ResultFolder(out, _identity(config))
+    check_files(config, referenced_files(config))
+    folder = ResultFolder(out, identity(config, referenced_files(config), referenced_functions(config)))
     if not overwrite and folder.finished() is not None:
         say(f"{out} holds the finished results of this configuration; nothing to do (--overwrite computes again).")
         from privacy_callbacks.attacks.report_files import load_reports
 
-        return _told(judged(load_reports(out / "reports.json"), config.limits), say)
-    timer, about = Timer(), _described(config)
+        return told(judged(load_reports(out / "reports.json"), config.limits), say)
+    timer, about = Timer(), described("range", config.run)
     with_owners = any(each.kind == "same_owner" for each in config.named_ranges.values())
     data = configured_data(config.data, config.run.seed, with_owners)
-    say(f"data: {_counted(data)}")
+    say(f"data: {data.counted}")
     timer.lap("data")
 
     audit_set = _audit_set(config, data, with_owners)
@@ -140,32 +80,7 @@ def run_ranges(config: RangeConfig, out: Path, overwrite: bool = False, say: Say
     doubts = (*(f"range {name}: {reason}" for name, reason in refused.items()), *found.warnings)
     for line in (*summary_lines(attacks, reports), *(f"! {doubt}" for doubt in doubts), f"results: {out}"):
         say(line)
-    return _told(judged(reports, config.limits), say)
-
-
-def judged(reports: Sequence[LeakageReport], limits: Mapping[str, float]) -> Verdict:
-    """Does the lower end of any report's interval lie above a limit?
-
-    A report of which it cannot be said (it failed, its metric was refused, or its records tell nothing) does not pass in silence.
-    """
-    exceeded, unjudged = [], []
-    for name, limit in limits.items():
-        for report in reports:
-            estimate = report.estimates().get(name)
-            if estimate is None or estimate.low is None or report.void or "p_value" in report.refusals:
-                reason = (
-                    report.void
-                    or report.refusals.get(name)
-                    or report.refusals.get("p_value")
-                    or next(iter(report.warnings), "it has no interval")
-                )
-                unjudged.append(f"limit {name} <= {limit:g}: cannot be judged of {report.attack} ({reason})")
-            elif estimate.low > limit:
-                exceeded.append(
-                    f"limit {name} <= {limit:g}: exceeded by {report.attack}, {float(estimate):.3f} [{estimate.low:.3f}, "
-                    f"{estimate.high:.3f}]"
-                )
-    return Verdict(tuple(exceeded), tuple(unjudged))
+    return told(judged(reports, config.limits), say)
 
 
 def summary_lines(attacks: Sequence[RangeAttacks], reports: Sequence[LeakageReport]) -> list[str]:
@@ -179,35 +94,10 @@ def summary_lines(attacks: Sequence[RangeAttacks], reports: Sequence[LeakageRepo
     rows = [("range", "attack", "AUC", f"TPR at {100 * fpr:g} % FPR", "holding", "not")]
     for report in reports:
         sides = f"{report.num_members:,}", f"{report.num_nonmembers:,}"
-        cells = _cell(report, "auc"), _cell(report, low_fpr_name(fpr))
+        cells = figure(report, "auc"), figure(report, low_fpr_name(fpr))
         rows.append((of[report.attack].range, report.attack, *cells, *sides))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _cell(report: LeakageReport, name: str) -> str:
-    estimate = report.estimates().get(name)
-    if estimate is None:
-        return "failed" if report.failed else "refused"
-    return f"{float(estimate):.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-
-
-def _told(verdict: Verdict, say: Say) -> int:
-    for sentence in (*verdict.exceeded, *verdict.unjudged):
-        say(sentence)
-    return verdict.code
-
-
-def _identity(config: RangeConfig) -> dict[str, Any]:
-    """What decides the results: all of the configuration but where they go and how they are judged, and the files it names."""
-    sources = dict(referenced_files(config))
-    for place, name in referenced_functions(config).items():
-        function_named(name, place)
-        origin = importlib.util.find_spec(name.partition(":")[0])
-        if origin is not None and origin.origin is not None:
-            sources[place] = origin.origin
-    described = config.model_dump(mode="json", exclude={"run": {"out"}, "limits": True})
-    return {**described, "contents": {place: digest_of_file(Path(path)) for place, path in sources.items()}}
 
 
 def _audit_set(config: RangeConfig, data: ConfiguredData, with_owners: bool) -> AuditSet:
@@ -251,7 +141,7 @@ def _target(config: RangeConfig, data: ConfiguredData, out: Path, say: Say) -> t
     """The target, and what run.json says of it."""
     from .configured_target import accuracies, configured_target
 
-    target, path = configured_target(config.model, data, config.run.seed, out / "models", say)
+    target, path, _ = configured_target(config.model, data, config.run.seed, out / "models", say)
     accuracy = accuracies(target, data)
     if accuracy:
         say("target: accuracy " + ", ".join(f"{value:.3f} on {side}" for side, value in accuracy.items()))
@@ -267,21 +157,9 @@ def _audited(
     verbose: int,
 ) -> RangeAudit:
     from privacy_callbacks.attacks.audit_warning import AuditWarning
-    from privacy_callbacks.attacks.shadow_models import ShadowModels
 
     from .range_audit import audit_ranges
 
-    shadows, train = config.shadow_models, config.model.train
-    plan = None
-    if shadows.num_models:
-        plan = ShadowModels(
-            shadows.num_models,
-            epochs=shadows.epochs or (train.epochs if train else None),
-            batch_size=shadows.batch_size or (train.batch_size if train else None),
-            engine=shadows.engine,
-            checkpoint_dir=shadows.checkpoint_dir,
-            seed=config.run.seed,
-        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AuditWarning)  # told at the end, and kept in run.json
         return audit_ranges(
@@ -289,7 +167,7 @@ def _audited(
             audit_set,
             attacks=[attack for each in asked for attack in (each.around, each.beside)],
             seed=config.run.seed,
-            shadow_models=plan,
+            shadow_models=shadow_plan(config.shadow_models, config.model, config.run.seed),
             truths=truths,
             verbose=verbose,
         )
@@ -359,25 +237,3 @@ def _log(log_dir: str, name: str, attacks: Sequence[RangeAttacks], reports: Sequ
             log.text(report, "report", 0)
     finally:
         log.close()
-
-
-def _counted(data: ConfiguredData) -> str:
-    counts = (f"{count:,} {name.replace('_', ' ')}" for name, count in data.counts.items() if count)
-    return f"{len(data.x):,} records; {', '.join(counts)}"
-
-
-def _described(config: RangeConfig) -> dict[str, Any]:
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    about = {"command": "range", "name": config.run.name, "seed": config.run.seed, "started": started}
-    return {**about, "versions": _versions()}
-
-
-def _versions() -> dict[str, str]:
-    names = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-learn", "pandas")
-    found = {"privacy_callbacks": __version__, "python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -19,7 +19,20 @@ from .located_yaml import ConfigError
 SCHEMA_VERSION = 1
 LAST = "run.json"
 _FORMAT = "privacy_callbacks run"
-_RESULTS = ("reports.json", "reports.json.curves-*.npz", "ranges.csv", "summary.csv", "range.png", "config.yaml", LAST)
+_RESULTS = (
+    "reports.json",
+    "reports.json.curves-*.npz",
+    "ranges.csv",
+    "records.csv",
+    "residuals.csv",
+    "summary.csv",
+    "range.png",
+    "report.html",
+    "report.md",
+    "unlearning.json",
+    "config.yaml",
+    LAST,
+)
 _UNFINISHED = ".unfinished-"
 
 

@@ -18,11 +18,12 @@ from privacy_callbacks.attacks.estimate import Estimate
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
 from privacy_callbacks.attacks.report_files import load_reports
 from privacy_callbacks.command_line import privacy_audit
+from privacy_callbacks.config_data import Data
 from privacy_callbacks.config_documents import documented_sections, field_table
 from privacy_callbacks.configured_data import configured_data
+from privacy_callbacks.judged_limits import judged
 from privacy_callbacks.located_yaml import ConfigError, read_yaml
-from privacy_callbacks.range_config import Data, load_config
-from privacy_callbacks.range_run import judged
+from privacy_callbacks.range_config import load_config
 from privacy_callbacks.result_folder import LAST, ResultFolder
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -70,7 +71,11 @@ def changed(before, after, text=TINY):
     ("before", "after", "said"),
     [
         ("  radius: 0.5\n", "", "line 9: range.radius is missing. The largest distance"),
-        ("  radius", "  radiu", "line 11: range.radiu is no field here; known are name, kind, radius"),
+        (
+            "  radius",
+            "  radiu",
+            "line 11: range.radiu is no field here; did you mean radius? known are name, kind, radius",
+        ),
         ("0.5", "-1", "line 11: range.radius is -1; it should be greater than 0"),
         ("0.5", "0", "line 11: range.radius is 0; it should be greater than 0"),
         ("0.5", ".nan", "line 11: range.radius is nan"),
@@ -132,14 +137,18 @@ def changed(before, after, text=TINY):
         ("queries: 4", "queries: 0", "line 13: queries is 0; it should be greater than or equal to 1"),
         ("queries: 4", "limits: {auk: 0.6}", "limits.auk is \"auk\"; it should be 'auc', 'balanced_accuracy'"),
         ("queries: 4", "limits: {auc: 6}", "limits.auc is 6; it should be less than or equal to 1"),
-        ("seed: 1", "seeed: 1", "line 1: run.seeed is no field here; known are name, seed, out, log_dir"),
+        (
+            "seed: 1",
+            "seeed: 1",
+            "line 1: run.seeed is no field here; did you mean seed? known are name, seed, out, log_dir",
+        ),
         ("seed: 1", "seed: yes", "line 1: run.seed is true; it should be a valid integer"),
         ("seed: 1", "name: a b", "it becomes a folder and a log key"),
         ("seed: 1", "seed: 1, seed: 2", "line 1: run.seed stands here and in line 1; keep one"),
         ("seed: 1", "1: 1", "line 1: the key '1' is no text"),
         ("seed: 1}", "seed: 1", "this is no YAML"),
         ("builtin: digits", "builtin: digit", "line 3: data.builtin is \"digit\"; it should be 'digits'"),
-        ("builtin: digits", "builtin: digits\n  file: a.npz", "builtin or file: both are given"),
+        ("builtin: digits", "builtin: digits\n  file: a.npz", "data: builtin and file are given; give one of"),
         ("nonmembers: 100", "nonmembers: 0", "give how many records (at least 1), or the path"),
         ("nonmembers: 100", "nonmembers: 1700", "with nonmembers and population 1,800 records are asked for; digits"),
         ("nonmembers: 100", "nonmembers: rows.npy", "data.nonmembers: there is no file rows.npy; paths are relative"),
