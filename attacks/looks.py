@@ -32,7 +32,8 @@ def error_at_look(look: int, alpha: float) -> float:
 class EpsilonOverLooks:
     """A lower bound on the ε of a whole training run, from the models of many of its epochs.
 
-    The t-th look errs with probability `error_at_look(t, 1 − level)`, however the looks depend on each other, so all of its
+    Of the error α = 1 − level a share is kept for the last look, which is named before training, since most is learned by then;
+    the t-th of the others errs with probability `error_at_look(t, (1 − share)·α)`. However the looks depend on each other, all
     bounds hold together with probability `level`, and the largest of them is a bound, too. What it bounds is the ε of
     releasing all these models, the same that an accountant states of a training whose every step is released; a
     training of which only the last model is released may have a smaller one.
@@ -45,8 +46,9 @@ class EpsilonOverLooks:
       method: as in `epsilon_lower_bound`.
       guesses: how many to guess on each side, see `epsilon_lower_bound`; for "one_run" and "fdp".
       seed: as in `epsilon_lower_bound`.
+      last_share: of the error, kept for the last look, in [0, 1]; 0 = there is none that is known to be the last.
     Raises:
-      ValueError: on a delta, level or method that there is not; impossible guesses are refused at the first look.
+      ValueError: on a delta, level, method or share that there is not; impossible guesses are refused at the first look.
     """
 
     def __init__(
@@ -56,7 +58,11 @@ class EpsilonOverLooks:
         method: str = "one_run",
         guesses: int | tuple[int, int] | str | None = None,
         seed: int = 0,
+        last_share: float = 0.0,
     ) -> None:
+        if not 0 <= last_share <= 1:
+            raise ValueError(f"last_share is {last_share!r}; give a share of the error, from 0 to 1.")
+        self._last_share, self._over = float(last_share), False
         self.delta, self.level = check_delta(delta), check_level(level)
         self.method, self.guesses, self.seed = check_method(method), guesses, seed
         self._bounds: list[EpsilonBound] = []
@@ -66,7 +72,9 @@ class EpsilonOverLooks:
         """What each look found, each at its own level."""
         return tuple(self._bounds)
 
-    def look(self, scores: ArrayLike, is_member: ArrayLike, number: int | None = None) -> EpsilonBound:
+    def look(
+        self, scores: ArrayLike, is_member: ArrayLike, number: int | None = None, *, last: bool = False
+    ) -> EpsilonBound:
         """One more look; one that is refused does not count.
 
         Args:
@@ -74,16 +82,28 @@ class EpsilonOverLooks:
           is_member: bool[n], the coins; the same of every look if the records are.
           number: which look of the training this is, from 1, each number used once; None = the next. By the epoch, say, where a
             training that was interrupted goes on with looks that were forgotten.
+          last: True for the look that was named the last before training, whatever was seen since. Once.
         Returns:
           The bound of this look alone, at the level that it may spend.
         Raises:
-          ValueError: on scores that cannot be judged, or what `epsilon_lower_bound` refuses.
+          ValueError: on scores that cannot be judged, what `epsilon_lower_bound` refuses, or a second last look.
         """
         values, truth = check_scores(scores, is_member)
-        level = 1 - error_at_look(len(self._bounds) + 1 if number is None else number, 1 - self.level)
+        level = 1 - self._error(len(self._bounds) + 1 if number is None else number, last)
         found = epsilon_lower_bound(values, truth, self.delta, level, self.method, self.seed, guesses=self.guesses)
         self._bounds.append(found)
+        self._over = self._over or last
         return found
+
+    def _error(self, number: int, last: bool) -> float:
+        alpha = 1 - self.level
+        if not last:
+            left = (1 - self._last_share) * alpha
+            return error_at_look(number, left) if left else 0.0
+        if self._over or not self._last_share:
+            why = "there was one before" if self._over else "no share of the error was kept for it"
+            raise ValueError(f"this is called the last look, and {why}; give last=False.")
+        return self._last_share * alpha
 
     @property
     def best(self) -> EpsilonBound:

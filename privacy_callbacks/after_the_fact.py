@@ -118,7 +118,7 @@ def audited(
         truths=truths,
     )
     headline = next(iter(auditor.attacks.values()))
-    reader = None if bounds is None else LiveEpsilon(bounds, headline, audit_set)
+    reader = None if bounds is None else LiveEpsilon(bounds, headline, audit_set, only=True)
     shadows, sentences = None, [*auditor.warnings, *auditor.remarks]
     if plan is not None:
         pool = pool_of(audit_set, plan.pool, plan.seed)

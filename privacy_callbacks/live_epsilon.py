@@ -17,6 +17,8 @@ from privacy_callbacks.attacks.several_guesses import SEVERAL
 from .auditing import Audit
 from .course import BEFORE_TRAINING
 
+_KEPT_FOR_THE_LAST = 0.5
+
 
 class LiveEpsilon:
     """Reads the ε out of one audit after the other, by the first attack alone: the best of several would be no bound.
@@ -26,6 +28,9 @@ class LiveEpsilon:
       headline: the attack that is read.
       audit_set: the records.
       doubt: a further reason why the number is no bound, if there is one.
+      only: True if there will be one audit, which may spend all of the error.
+      last_step: the epoch that training is to end with, for whose audit half of the error is kept: named before, since an end
+        that depends on what was seen would be no chance. None = not known.
     Attributes:
       name: of the number, in logs and reports: `epsilon_lower_bound`, or `epsilon_estimate` where it is no bound.
       doubt: why it is none; else None.
@@ -33,12 +38,23 @@ class LiveEpsilon:
       ValueError: if more guesses are asked for than there are records.
     """
 
-    def __init__(self, plan: EpsilonAudit, headline: Attack, audit_set: AuditSet, doubt: str | None = None) -> None:
+    def __init__(
+        self,
+        plan: EpsilonAudit,
+        headline: Attack,
+        audit_set: AuditSet,
+        doubt: str | None = None,
+        *,
+        only: bool = False,
+        last_step: int | None = None,
+    ) -> None:
         if plan.guesses is not None and plan.guesses != SEVERAL:
             check_guesses(plan.guesses, len(audit_set.is_member))
         self.doubt = plan.doubt(headline, audit_set.coin) or doubt
         self.name = BOUND if self.doubt is None else ESTIMATE
-        self._looks = EpsilonOverLooks(plan.delta, plan.level, plan.method, plan.guesses, plan.seed)
+        share = 1.0 if only else 0.0 if last_step is None else _KEPT_FOR_THE_LAST
+        self._looks = EpsilonOverLooks(plan.delta, plan.level, plan.method, plan.guesses, plan.seed, share)
+        self._last_step, self._only = last_step, only
         self._reading: EpsilonReading | None = None
         self._claim, self._dealt = plan.claimed, audit_set.coin is not None
         # As they were dealt, not members first: nothing that breaks ties may know the coins.
@@ -59,7 +75,7 @@ class LiveEpsilon:
         scores = scores[self._order]
         known = ~np.isnan(scores)
         try:
-            newest = self._looks.look(scores[known], self._is_member[known], look)
+            newest = self._looks.look(scores[known], self._is_member[known], look, last=self._is_last(audit.step))
         except ValueError as reason:
             return replace(audit, reports=(replace(headline, notes=(*headline.notes, f"no ε: {reason}")), *others))
         exposed = None
@@ -68,6 +84,13 @@ class LiveEpsilon:
             exposed = exposure_estimate(scores[known][members], scores[known][~members])
         self._reading = EpsilonReading(newest, self._looks.best, self.doubt, self._claim, exposed)
         return self.recall(audit)
+
+    def _is_last(self, step: int | None) -> bool:
+        """Once: of two audits of the last epoch the first."""
+        last = self._only or (step is not None and step == self._last_step)
+        if last:
+            self._only, self._last_step = False, None
+        return last
 
     def recall(self, audit: Audit) -> Audit:
         """The audit with what was read last: it speaks of the training, whatever weights are held now. Spends no error."""

@@ -252,9 +252,10 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
             self._lockstep = self._new_lockstep(self._shadow_models, fit)
             auditor.warnings += self._lockstep.warnings
         plan = epsilon_plan(self._epsilon, self.audit_set)
-        self._live_epsilon = (
-            None if plan is None else LiveEpsilon(plan, next(iter(auditor.attacks.values())), self.audit_set, doubt)
-        )
+        if plan is not None:
+            headline, epochs = next(iter(auditor.attacks.values())), int((self.params or {}).get("epochs") or 0)
+            only, last = self._every == "train_end", epochs - 1 if epochs else None
+            self._live_epsilon = LiveEpsilon(plan, headline, self.audit_set, doubt, only=only, last_step=last)
         carries, live = self._every != "train_end", self._live_epsilon
         self._publisher = Publisher(
             self.model, self.name, list(auditor.attacks), self._log_dir, carries, None if live is None else live.name

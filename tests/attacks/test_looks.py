@@ -101,3 +101,30 @@ def test_the_largest_of_50_looks_exceeds_the_truth_in_5_percent_of_trainings_at_
             over.look(leak + 0.01 * rng.random(400), truth)
         exceeded += float(over.best) > epsilon
     assert exceeded <= stats.binom.ppf(0.999, runs, 0.05)
+
+
+def test_what_is_kept_for_the_last_look_the_others_lack():
+    values, truth = np.random.default_rng(0).random(40), np.arange(40) % 2 == 0
+    over = EpsilonOverLooks(level=0.95, last_share=0.5)
+    levels = [over.look(values, truth).level, over.look(values, truth, last=True).level, over.look(values, truth).level]
+    assert levels == pytest.approx([1 - error_at_look(1, 0.025), 0.975, 1 - error_at_look(3, 0.025)])
+    with pytest.raises(ValueError, match="there was one before"):
+        over.look(values, truth, last=True)
+    with pytest.raises(ValueError, match="no share of the error was kept"):
+        EpsilonOverLooks().look(values, truth, last=True)
+    assert EpsilonOverLooks(last_share=1).look(values, truth, last=True).level == 0.95
+    with pytest.raises(ValueError, match="last_share is 2"):
+        EpsilonOverLooks(last_share=2)
+
+
+def test_all_looks_and_the_last_together_err_no_more_than_allowed():
+    """Looks that are all of one and the same noise, and such that have nothing to do with each other."""
+    rng, wrong = np.random.default_rng(1), {"same": 0, "apart": 0}
+    for _ in range(300):
+        truth = rng.random(400) < 0.5
+        for kind in wrong:
+            over, values = EpsilonOverLooks(0.0, 0.8, last_share=0.5), rng.random(400)
+            for look in range(5):
+                over.look(rng.random(400) if kind == "apart" else values, truth, last=look == 4)
+            wrong[kind] += over.best > 0
+    assert max(wrong.values()) <= 300 * 0.2 + 3 * np.sqrt(300 * 0.16)

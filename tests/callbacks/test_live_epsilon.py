@@ -60,28 +60,43 @@ def test_of_records_dealt_by_coins_the_bound_is_logged_live(split):
     assert next(report for report in mia.reports if report.step == -1).epsilon is None
 
 
-def test_each_look_has_its_share_of_the_error(split):
+def shares(*looks):
+    """Levels: half of the error over these looks, the other half for the last epoch that was planned."""
+    return [1 - (0.025 if look == "last" else error_at_look(look, 0.025)) for look in looks]
+
+
+def test_each_look_has_its_share_of_the_error_and_the_last_epoch_half_of_it(split):
     for every, steps in ((1, [0, 1, 2, 3]), (2, [1, 3])):
         mia, _, _ = fitted(split, every=every)
         found = {report.step: report.epsilon.newest.level for report in mia.reports if report.step >= 0}
         assert list(found) == steps
-        for look, step in enumerate(steps, start=1):
-            assert found[step] == pytest.approx(1 - error_at_look(look, 0.05))
+        assert list(found.values()) == pytest.approx(shares(*range(1, len(steps)), "last"))
 
 
 def test_a_fit_that_goes_on_spends_no_share_twice(split):
     mia, _, model = fitted(split, epochs=2)
     model.fit(*split.training_set, epochs=4, initial_epoch=2, verbose=0, callbacks=[mia])
     levels = [report.epsilon.newest.level for report in mia.reports if report.step >= 0]
-    assert levels == pytest.approx([1 - error_at_look(look, 0.05) for look in (3, 4)])
+    assert levels == pytest.approx(shares(3, "last"))
 
 
 def test_an_audit_after_training_is_one_more_look(split):
     mia, _, _ = fitted(split, every=3)
     levels = [report.epsilon.newest.level for report in mia.reports if report.step >= 0]
-    assert levels == pytest.approx([1 - error_at_look(look, 0.05) for look in (1, 2)])
+    assert levels == pytest.approx(shares(1, "last"))
     mia, _, _ = fitted(split, every="train_end")
-    assert mia.report.epsilon.newest.level == pytest.approx(1 - error_at_look(1, 0.05))
+    assert mia.report.epsilon.newest.level == pytest.approx(0.95)  # the only one
+    (report,) = audit(wide_model(), split, attacks=Threshold("loss"), blind_baseline=False)
+    assert report.epsilon.newest.level == pytest.approx(0.95)
+
+
+def test_a_training_that_ends_early_has_no_last_look(split):
+    """When it ends may depend on what was seen: no epoch but the one that was planned may spend what was kept."""
+    stop = keras.callbacks.EarlyStopping("loss", mode="max", patience=1)
+    mia, history, _ = fitted(split, epochs=9, others=[stop])
+    assert len(history["loss"]) < 9
+    levels = [report.epsilon.newest.level for report in mia.reports if report.step >= 0]
+    assert levels == pytest.approx(shares(*range(1, len(levels) + 1)))
 
 
 def test_sides_that_were_chosen_give_an_estimate_and_only_if_asked():
