@@ -50,4 +50,4 @@ $(READY): requirements-dev.txt setup.py pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info logs demo
+	rm -rf $(VENV) build dist *.egg-info logs demo codelab_dp_audit codelab_unlearning
