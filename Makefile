@@ -33,6 +33,7 @@ bench: $(READY) ## costs as ratios, measured side by side
 	$(BIN)/python benchmarks/ranges.py
 	$(BIN)/python benchmarks/privacy_tab.py
 	$(BIN)/python benchmarks/epsilon.py
+	$(BIN)/python benchmarks/command_line.py
 
 study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about half an hour
 	$(BIN)/python benchmarks/power.py

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special
+from scipy import special
 
 from .estimate import LEVEL, Estimate, check_level, order_quantile, simulations_for
 from .seeded_stream import seeded_stream
@@ -109,6 +109,8 @@ def _fit(values: NDArray[np.float64]) -> _SkewNormal:
     Without the penalty a small sample may be best fitted by a tail that falls off a cliff: of 50 draws of shape −8, one fit
     in twenty errs by over 2,000 bits where 20 are true; with it by 12 (simulated).
     """
+    from scipy import optimize  # imported where it is used: it takes long
+
     with np.errstate(all="ignore"):
         middle, spread = float(np.mean(values)), float(np.std(values))
         if not 0 < spread < np.inf:

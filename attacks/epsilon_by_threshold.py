@@ -3,7 +3,8 @@
 Under (ε, δ)-DP no way of telling them has a small false positive rate and a small false negative rate together. Rates are
 bounded from above, exactly (Clopper–Pearson), so each may err with half of what the level leaves. That takes a threshold
 which the judged records did not choose: chosen by other records (split), or one of few that are fixed by rank (grid).
-The largest value over all thresholds of the same scores is no bound: it exceeds 0 on noise in most runs.
+The largest value over all thresholds of the same scores is no bound: with rates as they were counted it exceeds 0 on noise in
+nearly every audit, and with bounded rates in more of them than the level allows.
 """
 
 from __future__ import annotations

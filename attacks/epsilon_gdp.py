@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 from .epsilon_bound import EpsilonBound
 from .epsilon_by_threshold import best_by_rank
@@ -78,6 +78,8 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
         return 0.0
     # δ(ε) ≤ Φ(μ/2 − ε/μ) ≤ exp(−(ε/μ − μ/2)²/2), so that ε is beyond the root.
     beyond = mu * (mu / 2 + np.sqrt(-2 * target)) * (1 + 1e-9)
+    from scipy import optimize  # imported where it is used: it takes long
+
     return float(optimize.brentq(excess, 0.0, beyond, xtol=1e-13, rtol=1e-13))
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from .estimate import mean_estimate
 from .low_fpr import FPRS, low_fpr_name
@@ -39,6 +38,8 @@ def rows_of_folds(folds: ArrayLike, is_member: NDArray[np.bool_]) -> list[NDArra
 
 def ranks_in_folds(scores: NDArray[np.float64], folds: ArrayLike) -> NDArray[np.float64]:
     """float[n] in (0, 1): each score's middle rank among those of its fold, so that folds can share one curve."""
+    from scipy import stats  # imported where it is used: it takes half a second
+
     ranks, known = np.empty(scores.size), np.asarray(folds)
     for fold in np.unique(known):
         rows = known == fold

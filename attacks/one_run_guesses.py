@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 # Unequal numbers of guesses need fair coins; sides so unequal that these produce them once in a thousand audits are refused.
 _IMPLAUSIBLE = 1e-3
@@ -106,6 +105,10 @@ def check_guesses(guesses: Any, records: int) -> tuple[int, int]:
 
 
 def _unfair(members: int, records: int) -> str | None:
+    from scipy import (
+        stats,
+    )  # imported where it is used: it takes half a second
+
     if stats.binomtest(members, records).pvalue >= _IMPLAUSIBLE:
         return None
     return (

@@ -19,6 +19,7 @@ def privacy_audit() -> click.Group:
     import click
 
     from . import __version__
+    from .check_command import check_command
     from .range_command import range_command
     from .report_command import report_command
     from .run_command import run_command
@@ -30,6 +31,7 @@ def privacy_audit() -> click.Group:
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    group.add_command(check_command)
     group.add_command(range_command)
     group.add_command(report_command)
     group.add_command(run_command)

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from .printable import printable
+
 _ON_STDOUT = Path("-")
 
 
@@ -37,7 +39,7 @@ def report_command(
         _check_places(out, markdown)
         _write(logdir, out, markdown, title, most_audits)
     except (ValueError, OSError) as reason:
-        click.echo(f"refused: {_printable(str(reason))}", err=True)
+        click.echo(f"refused: {printable(str(reason))}", err=True)
         context.exit(2)
     except KeyboardInterrupt:
         context.exit(130)
@@ -72,11 +74,11 @@ def _write(logdir: str, out: Path | None, markdown: Path | None, title: str, mos
     # Written first, since it may be refused: then neither file is new.
     section = None if markdown is None else _section(runs, title)
     for problem in [*page["overview"]["problems"], *(sentence for run in runs for sentence in run.unreadable)]:
-        click.echo(f"not readable: {_printable(problem)}", err=True)
+        click.echo(f"not readable: {printable(problem)}", err=True)
     # Where the section is printed, nothing else may be.
     aside = markdown == _ON_STDOUT
     for run in runs:
-        click.echo(_printable(f"{run.id}: {run.words}"), err=aside)
+        click.echo(printable(f"{run.id}: {run.words}"), err=aside)
     if out is not None:
         _write_page(page, out, title)
         click.echo(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB; {_contents(page)})", err=aside)
@@ -125,8 +127,3 @@ def _contents(page: Mapping[str, Any]) -> str:
     audits = sum(len(attack["steps"]) for run in overview["runs"] for attack in run["attacks"])
     counted = {"run": len(overview["runs"]), "audit": audits, "range curve": len(overview["ranges"])}
     return ", ".join(f"{count:,} {what}{'s' * (count != 1)}" for what, count in counted.items() if count)
-
-
-def _printable(text: str) -> str:
-    """Names and sentences come from files: nothing in them may steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

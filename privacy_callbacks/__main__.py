@@ -1,0 +1,5 @@
+"""`python -m privacy_callbacks` is `privacy-audit`."""
+
+from .command_line import main
+
+main()
