@@ -27,6 +27,7 @@ def snippets(page):
     return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_unlearning_runs_and_says_what_it_should(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert len(snippets("unlearning.md")) == 7
@@ -49,6 +50,7 @@ def test_unlearning_runs_and_says_what_it_should(tmp_path, monkeypatch, capsys):
     assert share.low < 0.5 < share.high
 
 
+@pytest.mark.slow
 def test_epsilon_runs_and_says_what_it_should(tmp_path, monkeypatch, capsys):
     pytest.importorskip("dp_accounting")
     monkeypatch.chdir(tmp_path)
