@@ -1,6 +1,9 @@
 """`privacy-audit run`: any source of data, a target trained here or loaded, results that are whole or not there."""
 
 import json
+import re
+import shlex
+import shutil
 from pathlib import Path
 
 import keras
@@ -287,3 +290,30 @@ def test_results_of_another_configuration_are_refused_and_a_failed_run_leaves_no
     broken = command(changed("hidden: [32]", "architecture: 'made:nothing'"), "--out", "bad")
     assert broken.exit_code == 2
     assert not Path("bad").exists() or not files_in("bad")
+
+
+def commands_of(page):
+    """The `privacy-audit` lines of a page, as arguments, each once."""
+    lines = re.findall(r"^privacy-audit (.+?)(?: +#.*)?$", page.read_text(), flags=re.MULTILINE)
+    return [shlex.split(line) for line in dict.fromkeys(lines)]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run_as_they_stand_there(tmp_path, monkeypatch):
+    root = CONFIGS.parent
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(CONFIGS, tmp_path / "configs")
+    asked = commands_of(root / "README.md")
+    assert {arguments[0] for arguments in asked} >= {"run", "check", "unlearn", "range", "report"}
+    codes = {}
+    for arguments in asked:
+        if arguments[0] == "unlearn":
+            continue  # needs a model of the reader's own; tests/test_unlearn_command.py brings one
+        place = [str(tmp_path / "results" / "run_logs") if part == "logs" else part for part in arguments]
+        done = CliRunner().invoke(privacy_audit(), place)
+        codes[arguments[0]] = done.exit_code
+        assert done.exit_code in (0, 1), done.output
+    assert codes["check"] == 0
+    assert codes["run"] == 1  # the example's limit is exceeded, as its comment says it is there to be
+    for arguments in commands_of(CONFIGS / "README.md"):
+        assert arguments[0] in codes
