@@ -20,10 +20,8 @@ def privacy_audit() -> click.Group:
 
     from . import __version__
     from .check_command import check_command
-    from .range_command import range_command
+    from .config_command import range_command, run_command, unlearn_command
     from .report_command import report_command
-    from .run_command import run_command
-    from .unlearn_command import unlearn_command
 
     group = click.Group(
         "privacy-audit",
