@@ -59,11 +59,15 @@ setup(
             "PyYAML>=6.0",
             "pydantic>=2.6",
             "playwright>=1.49",
+            "nbclient>=0.10",
+            "nbformat>=5.10",
+            "ipykernel>=6.29",
             "dp-accounting>=0.6",
         ],
     },
     entry_points={
         "console_scripts": ["privacy-audit = privacy_callbacks.command_line:main"],
+        "pytest11": ["privacy-callbacks = privacy_callbacks.pytest_plugin"],
         "tensorboard_plugins": ["privacy = privacy_callbacks.tensorboard_plugin.loader:PrivacyLoader"],
     },
     classifiers=[

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .looks import EpsilonOverLooks
     from .margin_divergence import klom, klom_floor, klom_percentiles
     from .membership_probability import membership_probabilities
+    from .model_cards import model_card, model_card_metadata
     from .multi_signal_lira import MultiSignalLiRA, multi_signal_lira_scores
     from .predictive_value import ppv
     from .privacy_claim import PrivacyClaim
@@ -162,6 +163,8 @@ _HOME = {
     "loss_iqr": "trajectory",
     "membership_probabilities": "membership_probability",
     "mislabelled": "canaries",
+    "model_card": "model_cards",
+    "model_card_metadata": "model_cards",
     "multi_signal_lira_scores": "multi_signal_lira",
     "ppv": "predictive_value",
     "quantile_regression_scores": "quantile_regression",
@@ -269,6 +272,8 @@ __all__ = [
     "loss_iqr",
     "membership_probabilities",
     "mislabelled",
+    "model_card",
+    "model_card_metadata",
     "multi_signal_lira_scores",
     "ppv",
     "quantile_regression_scores",

@@ -124,9 +124,9 @@ def _tell(found: Sequence[Judgement], sources: int, annotations: str | None, as_
         where = f"{one.source}: " if several else ""
         click.echo(printable(f"{_WORDS[one.passed]}  {where}{one.title}  {one.words}"))
     if annotations is not None:
-        from .gate_files import annotations as lines
+        from .gate_files import github_annotations
 
-        for line in lines(found):
+        for line in github_annotations(found):
             click.echo(line)
     counts = {word: sum(one.passed is passed for one in found) for passed, word in _WORDS.items()}
     if not quiet:

@@ -21,7 +21,9 @@ def privacy_audit() -> click.Group:
     from . import __version__
     from .check_command import check_command
     from .config_command import range_command, run_command, unlearn_command
+    from .outputs_command import outputs_command
     from .report_command import report_command
+    from .selfcheck_command import selfcheck_command
 
     group = click.Group(
         "privacy-audit",
@@ -30,9 +32,11 @@ def privacy_audit() -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     group.add_command(check_command)
+    group.add_command(outputs_command)
     group.add_command(range_command)
     group.add_command(report_command)
     group.add_command(run_command)
+    group.add_command(selfcheck_command)
     group.add_command(unlearn_command)
     return click.version_option(__version__, prog_name="privacy-audit")(group)
 

@@ -35,7 +35,7 @@ def write_junit(judgements: Sequence[Judgement], path: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def annotations(judgements: Sequence[Judgement]) -> Iterator[str]:
+def github_annotations(judgements: Sequence[Judgement]) -> Iterator[str]:
     """A line for each limit that does not hold, in the form of GitHub's workflow commands."""
     for one in judgements:
         if one.passed is False:

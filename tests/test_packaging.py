@@ -63,7 +63,9 @@ def test_the_wheel_holds_exactly_these_packages_and_the_page(wheel):
     page = {f"privacy_callbacks/privacy_page/static/{path.name}" for path in static.iterdir()}
     assert page == {name for name in names if "/static/" in name}
     (points,) = [name for name in names if name.endswith("entry_points.txt")]
-    assert "[tensorboard_plugins]" in zipfile.ZipFile(wheel).read(points).decode()
+    groups = zipfile.ZipFile(wheel).read(points).decode()
+    assert "[tensorboard_plugins]" in groups
+    assert "[pytest11]\nprivacy-callbacks = privacy_callbacks.pytest_plugin" in groups
 
 
 @pytest.mark.slow

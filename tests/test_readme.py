@@ -22,7 +22,7 @@ def snippets(name):
 @pytest.mark.filterwarnings(
     "ignore:.*PrivateCheckpoint .by val_accuracy. decides on:UserWarning"
 )  # few records to share
-def test_the_readme_runs(make_model, blobs, tmp_path, monkeypatch, capsys):
+def test_the_readme_runs(make_model, blobs, tmp_path, monkeypatch, capsys, assert_private):
     monkeypatch.chdir(tmp_path)
     (x_train, y_train), (x_test, y_test) = blobs
     names = {
@@ -35,7 +35,7 @@ def test_the_readme_runs(make_model, blobs, tmp_path, monkeypatch, capsys):
         "np": np,
         "model": make_model(metrics=["accuracy"]),
     }
-    assert len(snippets("README.md")) == 15
+    assert len(snippets("README.md")) == 16
     for snippet in snippets("README.md"):
         exec(snippet, names)
     assert "AUC" in capsys.readouterr().out
@@ -48,6 +48,8 @@ def test_the_readme_runs(make_model, blobs, tmp_path, monkeypatch, capsys):
     history = names["model"].fit(x_train, y_train, callbacks=names["callbacks"], **fit).history
     history |= names["model"].fit(x_train, y_train, epochs=2, callbacks=[names["mia"]], **fit).history
     assert {"mia_auc", "mia_entropy_auc"} <= set(history)
+    with pytest.warns(UserWarning, match="cannot resolve"):
+        names["test_the_release_does_not_leak"](assert_private)
 
 
 @pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
