@@ -9,6 +9,8 @@ import yaml
 
 Place = tuple[str | int, ...]
 _MERGE = "tag:yaml.org,2002:merge"
+# Aliases of aliases can stand for more values than any machine holds.
+_MOST_FIELDS = 100_000
 
 
 class ConfigError(ValueError):
@@ -31,7 +33,8 @@ def read_yaml(path: Path) -> LocatedYaml:
     """Reads one document, safely: nothing but plain values is made.
 
     Raises:
-      ConfigError: if the file cannot be read, is no YAML, or a key is no text, stands twice, or holds itself.
+      ConfigError: if the file cannot be read, is no YAML, or a key is no text, stands twice, or holds itself; if there is more
+        than a configuration holds, written out or by aliases.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -45,16 +48,25 @@ def read_yaml(path: Path) -> LocatedYaml:
         if root is not None:
             _locate(root, (), lines, path, ())
         return LocatedYaml(yaml.safe_load(text), lines)
-    except yaml.YAMLError as reason:
+    except ConfigError:
+        raise
+    except (yaml.YAMLError, ValueError) as reason:  # the latter of dates that no calendar has
         mark = getattr(reason, "problem_mark", None)
         where = "" if mark is None else f", line {mark.line + 1}"
         what = getattr(reason, "problem", None) or str(reason)
         raise ConfigError(f"{path}{where}: this is no YAML ({what}); mend the line, indented with spaces.") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: values stand in each other too deeply; no configuration needs that.") from None
 
 
 def _locate(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path, above: tuple[int, ...]) -> None:
     if id(node) in above:
         raise ConfigError(f"{path}, line {node.start_mark.line + 1}: an alias holds itself; write the values out.")
+    if len(lines) > _MOST_FIELDS:
+        raise ConfigError(
+            f"{path}, line {node.start_mark.line + 1}: there are more than {_MOST_FIELDS:,} fields, aliases written out; put data "
+            "into files of its own."
+        )
     above = (*above, id(node))
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
@@ -68,7 +80,7 @@ def _locate(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path, 
                 _locate(value, place, lines, path, above)
                 continue
             if key.tag != "tag:yaml.org,2002:str":
-                raise ConfigError(f"{path}, line {line}: the key {key.value!r} is no text; write it in quotes.")
+                raise ConfigError(f"{path}, line {line}: the key {_shown(key)} is no text; write it in quotes.")
             if key.value in seen:
                 raise ConfigError(
                     f"{path}, line {line}: {named((*place, key.value))} stands here and in line {seen[key.value]}; keep one."
@@ -76,6 +88,10 @@ def _locate(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path, 
             seen[key.value] = line
             lines[(*place, key.value)] = line
             _locate(value, (*place, key.value), lines, path, above)
+
+
+def _shown(key: yaml.Node) -> str:
+    return repr(key.value) if isinstance(key, yaml.ScalarNode) else "that is a list or a mapping"
 
 
 def named(place: Place) -> str:
