@@ -125,7 +125,7 @@ def figures(scores, is_member):
 def interval(values):
     values = np.asarray(values)
     reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():.3f} ± {reach:.3f}"
+    return f"{values.mean():.3f} ± {reach:.3f}" if np.isfinite(reach) else "refused"
 
 
 def study(name, model, x, y, epochs, kept):
