@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .membership_probability import membership_probabilities
     from .model_cards import model_card, model_card_metadata
     from .multi_signal_lira import MultiSignalLiRA, multi_signal_lira_scores
+    from .neighbourhood import Neighbourhood
     from .predictive_value import ppv
     from .privacy_claim import PrivacyClaim
     from .quantile_regression import QuantileRegression, quantile_regression_scores
@@ -111,6 +112,7 @@ _HOME = {
     "LiRA": "lira",
     "LossFunction": "tf_privacy_loss",
     "MultiSignalLiRA": "multi_signal_lira",
+    "Neighbourhood": "neighbourhood",
     "PrivacyClaim": "privacy_claim",
     "PrivacyMetric": "tf_privacy_results",
     "PrivacyReportMetadata": "tf_privacy_results",
@@ -221,6 +223,7 @@ __all__ = [
     "LiRA",
     "LossFunction",
     "MultiSignalLiRA",
+    "Neighbourhood",
     "PrivacyClaim",
     "PrivacyMetric",
     "PrivacyReportMetadata",

@@ -20,6 +20,7 @@ from privacy_callbacks.attacks import (
     LeakageReport,
     LiRA,
     MultiSignalLiRA,
+    Neighbourhood,
     QuantileRegression,
     ShadowClassifier,
     ShadowHeads,
@@ -58,6 +59,7 @@ WITH_EXAMPLES = [
 WITH_POPULATION = [AttackP(), AttackP(per_class=True, name="attack_p_per_class"), QuantileRegression()]
 OTHERS = [
     LabelOnly(),
+    Neighbourhood(noise=0.1, draws=2),
     Trajectory(),
     ShadowHeads("inputs", num_heads=2, ridge=0.1),
     *(Threshold(name) for name in ("gradient_norm", "weight_gradient_norm", "min_k", "zlib")),
@@ -96,7 +98,13 @@ class World:
         if needs(attack).examples:
             found = cross_fitted(attack, self.signals, self.is_member, self.context.seed, context=self.context)
             return found.values, found.fold
-        return attack.fit(self.context).score(self.signals), None
+        return attack.fit(self.context).score(self.beside_neighbours(attack)), None
+
+    def beside_neighbours(self, attack):
+        """The answers to as many altered inputs as the attack asks for, which tell nothing."""
+        altered = max(0, len(getattr(attack, "queries", ())) - 1)
+        answers = {name: np.pad(values, [(0, 0), (0, altered)]) for name, values in self.signals.items()}
+        return Signals(answers).beside(labels=self.labels, features=self.signals.features, course=self.signals.course)
 
     def score(self, attack):
         return self.scored(attack)[0]
@@ -261,6 +269,12 @@ def test_two_attacks_of_a_kind_get_names_of_their_own():
         (lambda: LabelOnly(shifts=0), ValueError, "nothing would be perturbed"),
         (lambda: LabelOnly(noise=-1.0), ValueError, "a positive noise or None"),
         (lambda: LabelOnly(decision="maybe"), ValueError, "decision is 'maybe'"),
+        (lambda: Neighbourhood("phi", 0.1), ValueError, "'phi' is not a signal"),
+        (lambda: Neighbourhood(), ValueError, "give either a positive noise"),
+        (lambda: Neighbourhood(noise=0.1, queries=(abs,)), ValueError, "there are 1 queries"),
+        (lambda: Neighbourhood(noise=-1.0), ValueError, "noise is -1.0"),
+        (lambda: Neighbourhood(noise=0.1, draws=0), ValueError, "draws is 0"),
+        (lambda: Neighbourhood(queries=abs), TypeError, "a tuple of functions"),
         (lambda: DifficultyCalibration("phi"), ValueError, "'phi' is not a signal"),
         (lambda: ShadowClassifier(features=("phi",)), ValueError, "'phi' is not a signal"),
         (lambda: ShadowClassifier(features=()), ValueError, "features is empty"),
