@@ -37,6 +37,7 @@ bench: $(READY) ## costs as ratios, measured side by side
 
 study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about half an hour
 	$(BIN)/python benchmarks/power.py
+	$(BIN)/python benchmarks/power_curve.py
 	$(BIN)/python benchmarks/shadow_heads.py
 	$(BIN)/python benchmarks/ranges.py --study
 	$(BIN)/python benchmarks/epsilon.py --study
