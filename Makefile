@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test slow lint types bench study clean
+.PHONY: demo test slow lint types docs bench study clean
 
 demo: $(READY) ## train on real digits with the callback; table, TensorBoard logs, one picture
 	$(BIN)/python codelabs/first_light.py
@@ -25,6 +25,9 @@ types: $(READY) ## on the built wheel, as a user's type checker sees it
 	$(BIN)/pip install --quiet --no-deps --target build/types .
 	cd build/types && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p privacy_callbacks
 
+docs: $(READY) ## the documentation as a site in build/site; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/site
+
 bench: $(READY) ## costs as ratios, measured side by side
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/fleet.py
@@ -38,6 +41,7 @@ bench: $(READY) ## costs as ratios, measured side by side
 study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about half an hour
 	$(BIN)/python benchmarks/power.py
 	$(BIN)/python benchmarks/power_curve.py
+	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/shadow_heads.py
 	$(BIN)/python benchmarks/ranges.py --study
 	$(BIN)/python benchmarks/epsilon.py --study

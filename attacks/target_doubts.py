@@ -16,7 +16,10 @@ def refuse_untrainable(model: Any) -> None:
     if not getattr(model, "compiled", False):
         raise ValueError("the model is not compiled; shadow models are trained as it is, so compile it first.")
     if model.distribute_strategy is not None and model.distribute_strategy.num_replicas_in_sync > 1:
-        raise ValueError("shadow models are trained on one device; the model is distributed over several replicas.")
+        raise ValueError(
+            "shadow models are trained on one device, and the model is distributed over several replicas; train it without them, "
+            "load the saved model outside of the strategy's scope, and call audit(..., shadow_models=...)."
+        )
 
 
 def start_warning(model: Any, first: Any, second: Any) -> list[str]:

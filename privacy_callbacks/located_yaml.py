@@ -64,8 +64,8 @@ def _locate(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path, 
         raise ConfigError(f"{path}, line {node.start_mark.line + 1}: an alias holds itself; write the values out.")
     if len(lines) > _MOST_FIELDS:
         raise ConfigError(
-            f"{path}, line {node.start_mark.line + 1}: there are more than {_MOST_FIELDS:,} fields, aliases written out; put data "
-            "into files of its own."
+            f"{path}, line {node.start_mark.line + 1}: there are more than {_MOST_FIELDS:,} fields, aliases written out; put "
+            "data into files of its own."
         )
     above = (*above, id(node))
     if isinstance(node, yaml.SequenceNode):
