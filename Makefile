@@ -37,6 +37,7 @@ bench: $(READY) ## costs as ratios, measured side by side
 	$(BIN)/python benchmarks/privacy_tab.py
 	$(BIN)/python benchmarks/epsilon.py
 	$(BIN)/python benchmarks/command_line.py
+	$(BIN)/python benchmarks/parity.py
 
 study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about half an hour
 	$(BIN)/python benchmarks/power.py
