@@ -43,6 +43,7 @@ study: $(READY) ## how strong each attack is, on two data sets, and a hundred in
 	$(BIN)/python benchmarks/power.py
 	$(BIN)/python benchmarks/power_curve.py
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/shadow_heads.py
 	$(BIN)/python benchmarks/ranges.py --study
 	$(BIN)/python benchmarks/epsilon.py --study

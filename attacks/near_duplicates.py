@@ -19,6 +19,7 @@ MAX_PAIRS = 400_000_000  # of a wanted and a passing record to compare: 2,000 ag
 _SKETCH = 64
 _SLACK = 1.6  # on squared distances: a 64-dimensional sketch has them within 18 % (one standard deviation)
 _CHUNK = 512
+_PAIRS_AT_ONCE = 8_000_000  # whatever the number of wanted records: their distances take a hundred megabytes
 _PAIRS_OF_VALUES = 4_000_000
 _FLOOR = 0.25
 _NATURAL_GROUP, _LEAST_GROUP = 0.1, 20
@@ -73,8 +74,9 @@ class NearDuplicateWatch:
         self.capped |= len(batch[0]) > left
         batch = [leaf[:left] for leaf in batch]
         self.examined += len(batch[0])
-        for start in range(0, 0 if self._idle else len(batch[0]), _CHUNK):
-            features = self._features([leaf[start : start + _CHUNK] for leaf in batch])
+        step = max(1, min(_CHUNK, _PAIRS_AT_ONCE // max(1, len(self.found))))
+        for start in range(0, 0 if self._idle else len(batch[0]), step):
+            features = self._features([leaf[start : start + step] for leaf in batch])
             self.found[self._near(features)] = True
 
     def _features(self, leaves: Sequence[NDArray]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -108,7 +110,8 @@ class NearDuplicateWatch:
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
         """(rows, wanted records, near?, different?) of pairs that a sketch takes for near, confirmed in all columns."""
         sketch = self._sketch(features)
-        theirs = self._wanted_sketch[open_]
+        # Rows by their numbers would be a copy of all.
+        theirs = self._wanted_sketch if len(open_) == len(self.found) else self._wanted_sketch[open_]
         squared = (sketch**2).sum(axis=1)[:, None] + (theirs**2).sum(axis=1) - 2 * (sketch @ theirs.T)
         rows, hit = np.nonzero(squared <= self._most + 1e-5 * (sketch**2).sum(axis=1)[:, None])
         most = _PAIRS_OF_VALUES // max(1, sum(block.shape[1] for block in features))

@@ -51,9 +51,11 @@ def draw(source: RecordSource, size: int, seed: int, watch: Callable[[Records], 
       ValueError: if the source is empty, or its records differ in shape.
     """
     rng = np.random.default_rng(seed)
+    # Lists until they are joined: joining batch by batch would cost the square of the sample.
     kept: list[Records] = []
-    keys, positions = np.empty(0), np.empty(0, np.int64)
-    total, limit = 0, np.inf
+    keys: list[NDArray[np.float64]] = []
+    positions: list[NDArray[np.int64]] = []
+    total, waiting, limit = 0, 0, np.inf
     shapes: set[tuple[Any, ...]] = set()
     for batch in untouched(source):
         shapes.add(tuple(leaf.shape[1:] for leaf in tf.nest.flatten(tuple(batch))))
@@ -65,17 +67,19 @@ def draw(source: RecordSource, size: int, seed: int, watch: Callable[[Records], 
             watch(batch)
         new_keys = rng.random(len(batch))
         wanted = np.flatnonzero(new_keys < limit)
-        kept.append(batch.take(wanted))
-        keys = np.concatenate([keys, new_keys[wanted]])
-        positions = np.concatenate([positions, total + wanted])
+        if len(wanted) or not kept:  # parts of no records would pile up: late in a stream nearly all are
+            kept.append(batch.take(wanted))
+            keys.append(new_keys[wanted])
+            positions.append(total + wanted)
         total += len(batch)
-        if len(keys) > 2 * size:
+        waiting += len(wanted)
+        if waiting > 2 * size:
             kept, keys, positions = _smallest(kept, keys, positions, size)
-            limit = keys[-1]
+            waiting, limit = size, keys[0][-1]
     if total == 0:
         raise ValueError(f"{source.side} is empty; an audit needs at least one record on each side.")
     kept, _, positions = _smallest(kept, keys, positions, size)
-    return Sample(kept[0], positions, total)
+    return Sample(kept[0], positions[0], total)
 
 
 def untouched(source: RecordSource) -> Iterator[Records]:
@@ -92,8 +96,10 @@ def untouched(source: RecordSource) -> Iterator[Records]:
 
 
 def _smallest(
-    kept: list[Records], keys: NDArray[np.float64], positions: NDArray[np.int64], size: int
-) -> tuple[list[Records], NDArray[np.float64], NDArray[np.int64]]:
-    order = np.argsort(keys, kind="stable")[:size]
+    kept: list[Records], keys: list[NDArray[np.float64]], positions: list[NDArray[np.int64]], size: int
+) -> tuple[list[Records], list[NDArray[np.float64]], list[NDArray[np.int64]]]:
+    """Lists of one part each: the records of the smallest keys, in the order of these."""
+    every_key, every_position = np.concatenate(keys), np.concatenate(positions)
+    order = np.argsort(every_key, kind="stable")[:size]
     together = Records(*joined([tuple(part) for part in kept]))
-    return [together.take(order)], keys[order], positions[order]
+    return [together.take(order)], [every_key[order]], [every_position[order]]
