@@ -23,7 +23,9 @@ def affordable_models(
     """
     assert choice.seconds_per_step is not None
     assert choice.fit_seconds_per_step is not None
-    allowed = budget * target_steps * choice.fit_seconds_per_step / (shadow_steps * choice.seconds_per_step)
+    # A clock that stands still, or is set back, buys no infinity of models.
+    seconds = max(choice.seconds_per_step, 1e-9)
+    allowed = budget * target_steps * choice.fit_seconds_per_step / (shadow_steps * seconds)
     given = min(wanted, max(_FEWEST, 2 * int(allowed // 2)))
     if allowed < given:
         return given, [

@@ -57,7 +57,9 @@ class Neighbourhood:
                 f"noise is {self.noise!r}, and there are {len(self.queries)} queries; give either a positive noise, in the "
                 "inputs' unit, or functions that make neighbours."
             )
-        made = self.queries or tuple(Noisy(self.noise, self.seed * self.draws + draw) for draw in range(self.draws))
+        made = tuple(self.queries)
+        if self.noise is not None:
+            made = tuple(Noisy(self.noise, self.seed * self.draws + draw) for draw in range(self.draws))
         object.__setattr__(self, "queries", (Unaltered(), *(query for query in made if query != Unaltered())))
 
     @property

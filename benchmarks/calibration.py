@@ -8,6 +8,7 @@ the simulation, 1 %) is marked with `!`. The bounds on ε are studied by `benchm
 
 import argparse
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 from calibration_worlds import LAWS, NORMAL, Law
@@ -105,7 +106,10 @@ def sliced_worlds(worlds, slices=10, side=400):
 
 def looked_at_again_and_again(worlds, looks=100, attacks=3, side=200, memory=0.9):
     """The verdict over a leak-free training: scores of a look resemble those of the last, those of attacks each other."""
-    tally = Tally()
+    tally, some = (
+        Tally(),
+        LeakageReport.from_scores(np.arange(4), np.arange(4) % 2),
+    )  # of which the verdict reads p alone
     for seed in range(worlds):
         rng, is_member = np.random.default_rng([seed, 11]), np.arange(2 * side) < side
         own, reports = rng.normal(size=2 * side), []
@@ -113,8 +117,10 @@ def looked_at_again_and_again(worlds, looks=100, attacks=3, side=200, memory=0.9
             own = memory * own + np.sqrt(1 - memory**2) * rng.normal(size=2 * side)
             for attack in range(attacks):
                 p = p_value(RocCurve.from_scores(own + 0.5 * rng.normal(size=2 * side), is_member))
-                reports.append(LeakageReport(f"attack_{attack}", step=look, p_value=p))
-        tally.alarms(f"verdict of {looks} looks, {attacks} attacks", leak_verdict(reports))
+                reports.append(replace(some, attack=f"attack_{attack}", step=look, p_value=p))
+        verdict = leak_verdict(reports)
+        assert (verdict.looks, verdict.attacks) == (looks, attacks)
+        tally.alarms(f"verdict of {looks} looks, {attacks} attacks", verdict)
         tally.alarms(
             f"(any of them with p ≤ .05: {looks * attacks} tests taken one by one)",
             min(r.p_value for r in reports) <= ERROR,

@@ -16,7 +16,7 @@ from .audit_config import AuditConfig, referenced_files, referenced_functions
 from .configured_data import ConfiguredData, configured_data
 from .judged_limits import Say, judged, told
 from .result_folder import ResultFolder
-from .run_facts import Timer, check_files, described, figure, identity, shadow_plan
+from .run_facts import Timer, check_files, described, figure, fleet_folder, identity, shadow_plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ def run_audit(config: AuditConfig, out: Path, overwrite: bool = False, say: Say 
 
         warnings.simplefilter("ignore", AuditWarning)  # told at the end, and kept in run.json
         find = _afterwards if config.every is None else _watched
-        found = find(config, data, records, out, say, verbose)
+        found = find(config, data, records, folder, say, verbose)
     timer.lap("target and audit")
 
     about |= {"target": found.target, "data": {"sha256": data.digest, **data.counts}}
@@ -118,21 +118,23 @@ def last_of_all_records(reports: Sequence[LeakageReport]) -> list[LeakageReport]
     return [report for report in reports if report.slice == "entire" and report.step == reports[-1].step]
 
 
-def _watched(config: AuditConfig, data: ConfiguredData, records: Any, out: Path, say: Say, verbose: int) -> Found:
+def _watched(
+    config: AuditConfig, data: ConfiguredData, records: Any, folder: ResultFolder, say: Say, verbose: int
+) -> Found:
     """Trains the target under the callback, which audits it epoch by epoch."""
     from .configured_target import accuracies, configured_target
     from .mia_callback import MIACallback
 
     mia = MIACallback(
         records,
-        shadow_models=shadow_plan(config.shadow_models, config.model, config.run.seed, out / "shadow_models"),
+        shadow_models=shadow_plan(config.shadow_models, config.model, config.run.seed, _fleet_folder(config, folder)),
         every=int(config.every or 1),
         log_dir=config.run.log_dir,
         name=config.run.name,
         on_error="raise",
         **_asked(config),
     )
-    target = configured_target(config.model, data, config.run.seed, out / "models", say, [mia])
+    target = configured_target(config.model, data, config.run.seed, folder.path / "models", say, [mia])
     history = {name: course for name, course in (target.history or {}).items() if not name.startswith(config.run.name)}
     training = {
         "steps": list(range(len(next(iter(history.values()), [])))),
@@ -142,7 +144,9 @@ def _watched(config: AuditConfig, data: ConfiguredData, records: Any, out: Path,
     return Found(mia.reports, mia.records(), mia.verdict, _doubts(mia.reports), facts, training)
 
 
-def _afterwards(config: AuditConfig, data: ConfiguredData, records: Any, out: Path, say: Say, verbose: int) -> Found:
+def _afterwards(
+    config: AuditConfig, data: ConfiguredData, records: Any, folder: ResultFolder, say: Say, verbose: int
+) -> Found:
     """Audits the target once, when it is trained or loaded."""
     from privacy_callbacks.attacks.verdict import leak_verdict
 
@@ -151,12 +155,12 @@ def _afterwards(config: AuditConfig, data: ConfiguredData, records: Any, out: Pa
     from .records_at_risk import records_table
 
     seed, asked = config.run.seed, _asked(config)
-    target = configured_target(config.model, data, seed, out / "models", say)
+    target = configured_target(config.model, data, seed, folder.path / "models", say)
     audit_set = audit_set_for(records, None, asked["attacks"], None, config.audit_size, seed)
     auditor, found, sentences = audited(
         target.model,
         audit_set,
-        shadow_models=shadow_plan(config.shadow_models, config.model, seed, out / "shadow_models"),
+        shadow_models=shadow_plan(config.shadow_models, config.model, seed, _fleet_folder(config, folder)),
         verbose=verbose,
         **asked,
     )
@@ -169,6 +173,10 @@ def _afterwards(config: AuditConfig, data: ConfiguredData, records: Any, out: Pa
     doubts = tuple(dict.fromkeys([*sentences, *_doubts(found.reports)]))
     facts = {"file": target.path, "accuracy": accuracies(target.model, data)}
     return Found(found.reports, table, leak_verdict(found.reports), doubts, facts)
+
+
+def _fleet_folder(config: AuditConfig, folder: ResultFolder) -> Path:
+    return fleet_folder(folder, config.run.seed, [each.made() for each in config.attacks or ()])
 
 
 def _records(config: AuditConfig, data: ConfiguredData) -> tuple[ConfiguredData, Any]:

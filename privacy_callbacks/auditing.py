@@ -45,6 +45,7 @@ class Audit:
       fingerprint: of the weights it speaks of.
       postponed: attacks that wait for shadow models; their reports say so.
       num_sliced: how many of the reports are on slices.
+      unsliced: why there are no slices, if some were asked for.
     """
 
     step: int | None
@@ -54,6 +55,7 @@ class Audit:
     fingerprint: str
     postponed: frozenset[str] = frozenset()
     num_sliced: int = 0
+    unsliced: str | None = None
 
     @property
     def loss(self) -> NDArray[np.float64] | None:
@@ -248,7 +250,8 @@ class Auditor:
         postponed = frozenset(
             name for name, attack in self.attacks.items() if needs(attack).shadows and shadows is None
         )
-        return Audit(step, tuple(reports), scores, answers[()], weights, postponed, len(sliced))
+        unsliced = next(iter(remarks), None)
+        return Audit(step, tuple(reports), scores, answers[()], weights, postponed, len(sliced), unsliced)
 
     def try_attacks(self, shadows: ShadowAnswers) -> None:
         """Raises what keeps an attack from working with these shadow models, whatever they answer."""
@@ -269,7 +272,10 @@ class Auditor:
                 )
 
     def _failed(self, attack: str, error: Exception, step: int | None) -> LeakageReport:
-        return self._marked(attack, f"audit failed: {str(error).strip() or type(error).__name__}", step)
+        said, kind = str(error).strip(), type(error).__name__
+        # Ours speak in sentences; "0", or "'x'", would say nothing without its kind.
+        reason = (said if isinstance(error, ValueError) else f"{said} ({kind})") if said else kind
+        return self._marked(attack, f"audit failed: {reason}", step)
 
     def _marked(self, attack: str, reason: str, step: int | None) -> LeakageReport:
         audited = self._audit_set
@@ -303,7 +309,7 @@ class Auditor:
         except Exception as reason:
             if strict:
                 raise
-            return [], (f"no slices: {reason}",)
+            return [], (f"no slices: {reason or type(reason).__name__}",)
 
     def _answers(self) -> dict[Queries, Signals]:
         return {queries: self._pass.signals(names, queries) for queries, names in self._wanted.items()}

@@ -83,7 +83,8 @@ class Shadows(Section):
         "auto", description="What trains them; `auto` measures. Name one where runs must agree to the last digit."
     )
     checkpoint_dir: Text | None = Field(
-        None, description="A folder where a killed run goes on, and where later runs find the models; null = none."
+        None,
+        description="A folder where a killed run goes on, and where later runs find the models; null = `shadow_models/` of the results, of `range` none.",
     )
 
 

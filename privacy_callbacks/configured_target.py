@@ -23,6 +23,8 @@ from .config_values import function_named
 from .configured_data import ConfiguredData, digest_of
 from .located_yaml import ConfigError
 
+_UNFINISHED = ".unfinished.keras"  # Keras tells formats by the ending
+
 
 class Target(NamedTuple):
     """What is audited.
@@ -71,7 +73,9 @@ def configured_target(
     batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed).batch(model.train.batch_size)
     course = fresh.fit(batches, epochs=model.train.epochs, shuffle=False, verbose=0, callbacks=list(callbacks))
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f"{uuid.uuid4().hex}.unfinished.keras"  # Keras tells formats by the ending
+    for stray in folder.glob(f"*{_UNFINISHED}"):  # of runs that were killed: models that know their records
+        stray.unlink(missing_ok=True)
+    unfinished = folder / f"{uuid.uuid4().hex}{_UNFINISHED}"
     try:
         fresh.save(unfinished)
         os.replace(unfinished, path)

@@ -13,6 +13,7 @@ from privacy_callbacks.attacks.attack import Attack, AttackContext, Scores, Sign
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.by_slice import sliced_reports
 from privacy_callbacks.attacks.cross_fitting import cross_fitted
+from privacy_callbacks.attacks.given_scores import scores_given
 from privacy_callbacks.attacks.report import LeakageReport
 from privacy_callbacks.attacks.slices import Slice
 from privacy_callbacks.attacks.true_membership import QueryTruth
@@ -53,14 +54,12 @@ def scored(
       truth: about the attack's queries, if that is another than the records' membership.
 
     Raises:
-      ValueError: whatever the attack raises, or if it does not give one score a record.
+      ValueError: whatever the attack raises, or if it does not give one real number a record.
     """
     if needs(attack).examples:
         return _cross_fitted(attack, signals, audit_set, context, truth)
     fitted = attack.fit(context)
-    found = np.asarray(fitted.score(signals), dtype=np.float64)
-    if found.shape != audit_set.is_member.shape:
-        raise ValueError(f"the attack gave scores of shape {found.shape} for {len(audit_set)} records.")
+    found = scores_given(fitted.score(signals), len(audit_set))
     return ScoredRecords(found, None, tuple(getattr(fitted, "notes", ())))
 
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 # Models that some callback of ours has seen in training: for them no audit is a null check, compiled afresh or not.
 _TRAINED: WeakSet[Any] = WeakSet()
+_SLICES = "slices="  # beside names of attacks, and none of those
 
 
 class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
@@ -86,8 +87,9 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
       log_dir: for TensorBoard; the same directory that `keras.callbacks.TensorBoard` gets. None = none.
       name: the prefix of log keys and tags; give two callbacks in one fit two names.
       seed: decides sample, halves and permutations.
-      on_error: what an audit that fails during training does: "warn" marks its reports and lets training go on, "raise"
-        ends it.
+      on_error: what an audit that fails during training does: "warn" marks its reports, says so once a fit and lets training
+        go on, "raise" ends it. What ends a program (`KeyboardInterrupt`, `SystemExit`) ends the fit in either case, and an attack
+        that never returns holds it up for ever: no time is kept of attacks.
       loss: a loss to audit by instead of the compiled one.
       output: of a model with several outputs the name or number of the one to audit, by all signals that fit it; default:
         the weighted sum of their losses, which training minimises.
@@ -181,6 +183,7 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
         self._lockstep = None
         self._live_epsilon: LiveEpsilon | None = None
         self._known_to_fail: set[str] = set()
+        self._failures_told = set()
         self._taken_keys: set[str] = set()
         self._history: Any = None
         self._beside: list[MIACallback] = []
@@ -313,7 +316,8 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
                     if self._log_records and newest.scores:
                         self._show_records(self._epoch)
         finally:
-            self._publisher.close()
+            with self._training_goes_on():
+                self._publisher.close()
             if self._lockstep is not None:
                 self._lockstep.close()
 
@@ -363,8 +367,8 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
         audit = self._run(epoch)
         self._course.keep(audit)
         self._scheduled_epoch = epoch
+        self._warn_of_failures(audit)  # before a full disk can keep it from being said
         self._publisher.publish(audit.whole, audit.sliced, epoch)
-        self._warn_of_failures(audit)
         if self._log_records and self._log_dir is not None and audit.scores and self._course.is_milestone:
             self._list_records(epoch)
 
@@ -433,6 +437,9 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
             names = [report.attack for report in failed if report.warnings[0] == reason]
             self._warn(f"after epoch {epoch}, {', '.join(names)}: {reason}")
         self._known_to_fail.update(report.attack for report in failed)
+        if audit.unsliced is not None and _SLICES not in self._known_to_fail:
+            self._known_to_fail.add(_SLICES)
+            self._warn(f"after epoch {epoch}, {audit.unsliced}; reports are on all records alone.")
 
     def _warn_of_taken_keys(self, logs: Any) -> None:
         assert self._publisher is not None

@@ -40,8 +40,8 @@ class ResultFolder:
     """Where a run's results go. One run at a time may write to it.
 
     Files are written in a folder within that is nobody's, and renamed when all are there; `run.json`, which names the others
-    with their digests, comes last. A run that is killed leaves what was there before; in the instant of renaming, results
-    without `run.json`, which count as none.
+    with their digests, comes last. A run that is killed leaves what was there before; if it was in the instant of renaming,
+    the next one ends that.
 
     Args:
       path: of the folder; made where it is missing.
@@ -66,6 +66,7 @@ class ResultFolder:
         Raises:
           ConfigError: if it holds results of something else.
         """
+        self._complete()
         held = read_json(self.path / LAST)
         strays = [file.name for file in self._results()]
         if not isinstance(held, dict) or held.get("format") != _FORMAT:
@@ -106,6 +107,23 @@ class ResultFolder:
             for name in (*names, LAST):
                 os.replace(unfinished / name, self.path / name)
         finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _complete(self) -> None:
+        """Ends the renaming in whose instant a run was killed, if all it wrote is there."""
+        for unfinished in self.path.glob(f"{_UNFINISHED}*"):
+            held = read_json(unfinished / LAST)
+            files = held.get("files") if isinstance(held, dict) and held.get("format") == _FORMAT else None
+            if (self.path / LAST).exists() or not isinstance(files, dict):
+                continue
+            left = {file.name for file in unfinished.iterdir()} & files.keys()
+            if any(_digest((unfinished if name in left else self.path) / name) != files[name] for name in files):
+                continue
+            for earlier in self._results():
+                if earlier.name not in files or earlier.name in left:
+                    earlier.unlink()
+            for name in (*sorted(left), LAST):
+                os.replace(unfinished / name, self.path / name)
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def _results(self) -> list[Path]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from . import __version__
 from .config_values import function_named
 from .located_yaml import ConfigError
-from .result_folder import digest_of_file
+from .result_folder import ResultFolder, digest_of_file
 
 if TYPE_CHECKING:
+    from privacy_callbacks.attacks.attack import Attack
     from privacy_callbacks.attacks.report import LeakageReport
     from privacy_callbacks.attacks.shadow_models import ShadowModels
 
@@ -93,6 +96,26 @@ def described(command: str, run: Any) -> dict[str, Any]:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     about = {"command": command, "name": run.name, "seed": run.seed, "started": started}
     return {**about, "versions": _versions()}
+
+
+# What is asked of shadow models, and how it is told.
+_DECIDE_NO_FLEET = {"command", "run", "attacks", "attack", "slices", "level", "margin"}
+
+
+def fleet_folder(folder: ResultFolder, seed: int, attacks: Iterable[Attack]) -> Path:
+    """Where shadow models are kept: under a name made of what decides them, so that no others are in the way.
+
+    Args:
+      folder: of the results, with their identity.
+      seed: of the run.
+      attacks: which may set some of the records aside.
+    """
+    from privacy_callbacks.attacks.attack import needs
+
+    decides = {name: part for name, part in folder.identity.items() if name not in _DECIDE_NO_FLEET}
+    decides |= {"seed": seed, "population": any(needs(attack).population for attack in attacks)}
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    return folder.path / "shadow_models" / digest[:16]
 
 
 def _versions() -> dict[str, str]:

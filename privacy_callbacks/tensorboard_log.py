@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -96,15 +97,30 @@ class TensorBoardLog:
             tf.summary.write(f"{self._name}/privacy_{kind}", tf.constant(content), step, metadata)
 
     def flush(self) -> None:
-        """Makes what was written visible to a TensorBoard that is already running."""
+        """Makes what was written visible to a TensorBoard that is already running.
+
+        Raises:
+          FileNotFoundError: if a run's folder has been removed since. Later reports make it anew.
+        """
         for writer in self._writers.values():
             writer.flush()
+        # TensorFlow writes on into a file that has no name any more, and says nothing.
+        gone = [attack for attack in self._writers if "://" not in self.folder and not self._run(attack).is_dir()]
+        for attack in gone:
+            self._writers.pop(attack).close()
+            self._described = {known for known in self._described if known[0] != attack}
+        if gone:
+            raise FileNotFoundError(f"{self._run(gone[0])} has been removed, and what was logged there so far is lost")
 
     def close(self) -> None:
         """Closes the files; a later report opens new ones."""
-        for writer in self._writers.values():
-            writer.close()
-        self._writers, self._described = {}, set()
+        writers, self._writers, self._described = [*self._writers.values()], {}, set()
+        with contextlib.ExitStack() as all_of_them:  # also those behind one that cannot be written
+            for writer in writers:
+                all_of_them.callback(writer.close)
+
+    def _run(self, attack: str) -> Path:
+        return Path(self.folder, attack)
 
     def _tag_of(self, slice: str) -> str:
         """A tag of its own for each slice's name."""

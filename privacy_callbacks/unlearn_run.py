@@ -15,7 +15,7 @@ from .configured_data import ConfiguredData, configured_data, rows_from
 from .judged_limits import DONE, EXCEEDED, Say
 from .located_yaml import ConfigError
 from .result_folder import ResultFolder
-from .run_facts import Timer, check_files, described, identity, shadow_plan
+from .run_facts import Timer, check_files, described, fleet_folder, identity, shadow_plan
 from .unlearn_config import UnlearnConfig, referenced_files, referenced_functions
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run_unlearn(config: UnlearnConfig, out: Path, overwrite: bool = False, say: 
         f"data: {len(data.rows['members']):,} kept, {len(forget):,} to forget, {len(data.rows['nonmembers']):,} to test by"
     )
     timer.lap("data")
-    found = _evaluated(config, data, forget, out, say, verbose)
+    found = _evaluated(config, data, forget, folder, say, verbose)
     timer.lap("models and audit")
     about["data"] = {"sha256": data.digest, **data.counts, "forget": len(forget)}
     about |= {"warnings": list(found.warnings), "seconds": timer.seconds}
@@ -85,7 +85,7 @@ def _parted(config: UnlearnConfig, data: ConfiguredData) -> tuple[ConfiguredData
 
 
 def _evaluated(
-    config: UnlearnConfig, data: ConfiguredData, forget: Any, out: Path, say: Say, verbose: int
+    config: UnlearnConfig, data: ConfiguredData, forget: Any, folder: ResultFolder, say: Say, verbose: int
 ) -> UnlearningEvaluation:
     from privacy_callbacks.attacks.audit_warning import AuditWarning
     from privacy_callbacks.attacks.unlearned_models import evaluate_unlearning
@@ -98,10 +98,12 @@ def _evaluated(
         name: [loaded[field] for field in loaded if field.partition("[")[0] == name]
         for name in ("unlearned", "retrained")
     }
-    plan = shadow_plan(config.shadow_models, Model.model_construct(train=models.retrain), seed, out / "shadow_models")
+    attack = config.attack.made()
+    kept = fleet_folder(folder, seed, [attack])
+    plan = shadow_plan(config.shadow_models, Model.model_construct(train=models.retrain), seed, kept)
     if models.retrain is not None:
         reference = Model.model_validate({"train": models.retrain.model_dump()})
-        of["retrained"] = [configured_target(reference, data, seed, out / "models", say).model]
+        of["retrained"] = [configured_target(reference, data, seed, folder.path / "models", say).model]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AuditWarning)  # they stand in the evaluation
         return evaluate_unlearning(
@@ -111,7 +113,7 @@ def _evaluated(
             data.part("nonmembers"),
             loaded.get("original"),
             of["retrained"] or None,
-            attack=config.attack.made(),
+            attack=attack,
             shadow_models=plan,
             population=data.part("population") if len(data.rows["population"]) else None,
             audit_size=config.audit_size,

@@ -126,6 +126,7 @@ class UnlearningCallback(Forgiving, keras.callbacks.Callback):
         self._last_epoch: int | None = None
         self._audited_weights = ""
         self._taken_keys: set[str] = set()
+        self._failures_told = set()
         self._values = {f"{self.name}_{metric}": float("nan") for metric in (*_IN_LOGS, FORGOTTEN)}
 
     @property
@@ -181,7 +182,8 @@ class UnlearningCallback(Forgiving, keras.callbacks.Callback):
             if epoch is not None and epoch not in self.evaluations:
                 self._look(epoch, (epoch + 1) // self._every + 1)
         if self._log is not None:
-            self._log.close()
+            with self._training_goes_on():
+                self._log.close()
 
     # What one audit leads to.
 

@@ -102,9 +102,10 @@ def test_thirty_audits_leave_handles_and_traces_as_they_were(long_runs, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate")
-def test_a_thousand_audits_leave_handles_and_traces_as_they_were(long_runs, tmp_path):
-    grown = drive_by_hand(long_runs, tmp_path, warm=100, epochs=1_000)
-    assert grown <= 80  # MiB; ten reports of 5 KiB, a curve, losses and scores of 900 audits are 50
+def test_hundreds_of_audits_leave_handles_and_traces_as_they_were(long_runs, tmp_path):
+    """The benchmark runs a thousand."""
+    grown = drive_by_hand(long_runs, tmp_path, warm=100, epochs=300)
+    assert grown <= 30  # MiB; ten reports of 5 KiB, a curve, losses and scores of 200 audits are 11
 
 
 def drive_by_hand(long_runs, folder, warm, epochs):
@@ -140,7 +141,7 @@ def drive_by_hand(long_runs, folder, warm, epochs):
 @pytest.mark.slow
 @pytest.mark.parametrize(("case", "most_kib"), [("epochs", 250), ("epochs_beside_shadows", 650)])
 def test_a_fit_grows_by_what_it_keeps_for_its_user_and_by_nothing_else(growth, case, most_kib):
-    found = growth.alone(case, 200)
+    found = growth.alone(case, 100)
     before, early, late, after = found["handles"]
     assert (early, after) == (late, before)
     assert found["traces"][0] == found["traces"][1]
@@ -159,11 +160,8 @@ def test_a_fit_grows_by_what_it_keeps_for_its_user_and_by_nothing_else(growth, c
         ("scores", 1.2, 64),  # of a million
         ("sketch", 0.5, 40),  # of ten million
         ("records", 1.2, 300),  # of a hundred thousand
-        ("batches", 1.2, 300),
-        ("epoch_end", 1.2, 100),
         ("source", 0.5, 60),  # of a hundred thousand, of which four thousand are audited
         ("models", 1.2, 60),  # 32
-        ("points", 1.2, 40),  # 64,000
     ],
 )
 def test_memory_grows_no_faster_than_what_is_asked_for(growth, curve, most_exponent, most_mib):
