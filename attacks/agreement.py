@@ -77,6 +77,14 @@ def _accuracies(given: Mapping[str, float], names: tuple[str, ...], what: str) -
     if missing:
         raise ValueError(f"{what} lacks {', '.join(missing)}; give a number for each of {', '.join(names)}.")
     for name in names:
-        if given[name] is None or not 0 <= given[name] <= 1:
+        if not 0 <= _number(given[name]) <= 1:
             raise ValueError(f"{what} has {name} = {given[name]!r}; give a share from 0 to 1, not a percentage.")
     return np.array([given[name] for name in names], dtype=np.float64)
+
+
+def _number(value: object) -> float:
+    """NaN for what is none."""
+    try:
+        return float("nan") if isinstance(value, (str, bytes)) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return float("nan")

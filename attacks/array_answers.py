@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .number_arrays import as_numbers
+
 LOSS_FUNCTIONS = ("cross_entropy", "squared")
 _ROUNDING = 1e-2  # of sums of probabilities in half precision
+_MOST_CLASSES = 2**53  # labels beyond are no class numbers, whatever they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,33 +84,6 @@ class Answers:
         return next((len(known) for known in (self.logits, self.labels) if known is not None), None)
 
 
-def as_numbers(given: ArrayLike, name: str, instead: str = "give numbers, one row a record") -> NDArray[Any]:
-    """An array of bool, int or float, of any shape; a NumPy array of such comes back itself.
-
-    Objects (what pandas makes of a column with a None in it) are read as the numbers that they are, None as NaN.
-
-    Args:
-      given: from a user.
-      name: what to call it in messages.
-      instead: what to say of arrays that hold something else.
-    Raises:
-      ValueError: if it holds something else, or rows of different lengths.
-    """
-    try:
-        array = np.asarray(given)
-        array = np.asarray(array.tolist()) if array.dtype.kind == "O" else array
-    except ValueError:
-        raise ValueError(f"{name} has rows of different lengths; give an array, one row a record.") from None
-    if array.dtype.kind == "O":
-        try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError, OverflowError):
-            raise ValueError(f"{name} holds objects that are no numbers; {instead}.") from None
-    if array.dtype.kind not in "buif":
-        raise ValueError(f"{name} has dtype {array.dtype}; {instead}.")
-    return array
-
-
 def _outputs(numbers: NDArray[Any], name: str) -> NDArray[np.float64]:
     """float[n, c], checked; a single column stays one."""
     outputs = numbers.astype(np.float64, copy=False)
@@ -140,7 +116,7 @@ def _kind(
     unread = "unknown" if classes is None else "binary" if classes == 1 else "categorical"
     if labels is None:
         return ("multi_label" if multi_label and classes != 1 else unread), None
-    whole = np.rint(labels).astype(np.int64)
+    whole = np.rint(np.clip(labels.astype(np.float64), -_MOST_CLASSES, _MOST_CLASSES)).astype(np.int64)
     if (whole != labels).any():
         raise ValueError(f"labels hold {labels[whole != labels][0]:g}; give whole class numbers, or 0/1 rows.")
     if labels.ndim == 2:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .array_answers import Answers, as_numbers
+from .array_answers import Answers
 from .attack import Signals
+from .number_arrays import as_floats
 from .softening import EXAMPLES, Softening
 
 Values = NDArray[np.float64]
@@ -93,11 +94,13 @@ def label_signals(answers: Answers) -> dict[str, Values]:
     if answers.logits is None:
         return {}
     if answers.targets is not None:
-        return {"loss": -np.mean((answers.logits - answers.targets) ** 2, axis=1)}
+        with np.errstate(over="ignore"):  # so far off that the square is infinite
+            return {"loss": -np.mean((answers.logits - answers.targets) ** 2, axis=1)}
     if answers.labels is None:
         return {"entropy": entropy(Classes.of(answers.class_logits()))}
     classes = Classes.of(answers.class_logits())
-    found = {name: formula(classes, answers.labels) for name, formula in CLASSIFIER_SIGNALS.items()}
+    with np.errstate(over="ignore"):  # of logits near the largest floats
+        found = {name: formula(classes, answers.labels) for name, formula in CLASSIFIER_SIGNALS.items()}
     return {"loss": found["confidence"], **found}
 
 
@@ -107,7 +110,7 @@ def known(given: ArrayLike, name: str) -> Values:
     Raises:
       ValueError: on another shape, NaN, or what is no number.
     """
-    values = as_numbers(given, name).astype(np.float64, copy=False)
+    values = as_floats(given, name)
     if values.ndim not in (1, 2) or values.shape[1:] == (0,):
         raise ValueError(f"{name} has shape {values.shape}; give one number a record (or one a label of each).")
     if np.isnan(values).any():
@@ -121,7 +124,13 @@ def _softened(answers: Answers, name: str) -> Values:
         raise ValueError(f"{name!r} is no softened confidence; give {EXAMPLES}.")
     if answers.kind not in ("categorical", "binary") or answers.labels is None:
         raise ValueError(f"{name!r} needs one class label a record and logits or probabilities; leave softened= out.")
-    return softened_confidence(answers.class_logits(), answers.labels, softening)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = softened_confidence(answers.class_logits(), answers.labels, softening)
+    if np.isnan(found).any():
+        raise ValueError(
+            f"{name!r} cannot be told of {int(np.isnan(found).sum())} records: powers of their logits overflow; leave it out."
+        )
+    return found
 
 
 def softened_confidence(logits: Values, labels: Labels, softening: Softening) -> Values:

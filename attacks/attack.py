@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .number_arrays import as_floats, as_plain_array
 from .roc import check_scores
 from .softening import EXAMPLES, Softening
 
@@ -50,15 +51,17 @@ class Signals(Mapping[str, NDArray[np.float64]]):
     ) -> None:
         self._values: dict[str, NDArray[np.float64]] = {}
         for name, given in values.items():
-            array = np.array(given, dtype=np.float64)
+            array = as_floats(given, f"signal {name!r}", "give numbers, (records, queries)").copy()
             shapes = {known.shape for known in self._values.values()}
-            if array.ndim != 2 or (shapes and array.shape not in shapes):
-                raise ValueError(f"signal {name!r} has shape {array.shape}; give every signal as (records, queries).")
+            if array.ndim != 2 or not array.shape[1] or (shapes and array.shape not in shapes):
+                raise ValueError(
+                    f"signal {name!r} has shape {array.shape}; give every signal as (records, queries), at least one query."
+                )
             array.flags.writeable = False
             self._values[name] = array
-        self.labels = None if labels is None else np.asarray(labels)
-        self.features = None if features is None else np.asarray(features)
-        self.course = None if course is None else np.asarray(course, dtype=np.float64)
+        self.labels = None if labels is None else as_plain_array(labels, "labels")
+        self.features = None if features is None else as_plain_array(features, "features")
+        self.course = None if course is None else as_floats(course, "course")
         for name, known, axis, rank in (
             ("labels", self.labels, 0, 1),
             ("features", self.features, 0, 2),
@@ -112,8 +115,10 @@ class Scores:
 
     def __post_init__(self) -> None:
         values, truth = check_scores(self.values, self.is_member)
-        if len(self.ids) != len(values):
-            raise ValueError(f"{len(self.ids)} ids were given for {len(values)} scores; give one id a record.")
+        ids = as_plain_array(self.ids, "ids")
+        if ids.shape[:1] != values.shape:
+            raise ValueError(f"ids of shape {ids.shape} were given for {len(values)} scores; give one id a record.")
+        object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "is_member", truth)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .attack import AttackContext, Signals
+from .number_arrays import as_floats
 from .one_signal import OneSignalAttack
 
 _NEEDED = 20  # population records of a class, for ranks of its own
@@ -27,13 +28,14 @@ def attack_p_scores(target: ArrayLike, population: ArrayLike) -> NDArray[np.floa
       ValueError: on NaN, an empty population, or values that are not one a record.
     Source: Ye et al. 2022, arXiv:2111.09679 (population attack).
     """
-    values, others = np.asarray(target, np.float64), np.sort(np.asarray(population, np.float64))
+    values, others = as_floats(target, "target"), as_floats(population, "population")
     if values.ndim != 1 or others.ndim != 1 or not others.size:
         raise ValueError(
             f"target has shape {values.shape}, population {others.shape}; give one number a record, (n,) and (z,)."
         )
     if np.isnan(values).any() or np.isnan(others).any():
         raise ValueError("target or population is NaN; leave such records out.")
+    others = np.sort(others)
     below, up_to = (np.searchsorted(others, values, side=side) for side in ("left", "right"))
     return (below + (up_to - below) / 2 + 0.5) / (others.size + 1)
 

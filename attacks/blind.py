@@ -5,8 +5,9 @@ Then part of every attack's AUC may be that difference and no leakage.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from .auc import auc, auc_value
 from .blind_classifier import classified, looks_at
 from .estimate import LEVEL, Estimate, check_level
+from .number_arrays import as_flags, as_plain_array, group_codes
 from .record_features import named_columns, record_statistics
 from .roc import RocCurve
 
@@ -84,11 +86,11 @@ def blind_baseline(
       ValueError: on fewer than 20 records a side, or lengths that differ.
     """
     check_level(level)
-    inputs, labels = ([given] if isinstance(given, np.ndarray) else list(given) for given in (inputs, labels))
-    truth = np.asarray(is_member, bool)
+    inputs, labels = _leaves(inputs, "inputs"), _leaves(labels, "labels")
+    truth = as_flags(is_member, "is_member", "1 means the record was trained on.")
     _check(inputs, labels, truth)
     if groups is not None:
-        alone = _one_of_each(np.asarray(groups), truth, [*inputs, *labels])
+        alone = _one_of_each(group_codes(groups, "groups"), truth, [*inputs, *labels])
         inputs, labels, truth = [leaf[alone] for leaf in inputs], [leaf[alone] for leaf in labels], truth[alone]
         _check(inputs, labels, truth)
     rows, half = _halves([*inputs, *labels], truth, seed)
@@ -102,6 +104,26 @@ def blind_baseline(
     value, low, high = (float(np.mean(part)) for part in zip(*[(e, e.low, e.high) for e in judged], strict=True))
     most_telling = _most_telling(statistics | named_columns(inputs), truth)
     return BlindBaseline(Estimate(value, low, high, level), most_telling, int(truth.sum()), int((~truth).sum()))
+
+
+def _leaves(given: Any, name: str) -> list[NDArray]:
+    """Arrays of records: one that was given (or a table), or several.
+
+    Raises:
+      ValueError: if one of them has no records, or holds lists in single places.
+    """
+    several = [given] if hasattr(given, "__array__") or not isinstance(given, Iterable) else list(given)
+    leaves = [as_plain_array(leaf, name) for leaf in several]
+    for leaf in leaves:
+        odd = leaf.dtype == object and any(
+            value is None or isinstance(value, (list, tuple, dict, set)) for value in leaf.flat
+        )
+        if odd or not leaf.ndim or leaf.dtype.kind == "c":
+            raise ValueError(
+                f"{name} has an array of {leaf.dtype}{leaf.shape}{', some of them no single values' if odd else ''}; give an "
+                "array [n, ...] of numbers or texts, or several such arrays."
+            )
+    return leaves
 
 
 def _check(inputs: Sequence[NDArray], labels: Sequence[NDArray], truth: NDArray[np.bool_]) -> None:
@@ -148,10 +170,9 @@ def _one_of_each(groups: NDArray, truth: NDArray[np.bool_], leaves: list[NDArray
 
     if groups.shape != truth.shape:
         raise ValueError(f"groups has shape {groups.shape}; give one group a record, {truth.shape}.")
-    _, codes = np.unique(groups, return_inverse=True)
-    order = np.lexsort((record_hashes(tuple(leaves)), truth, codes))
+    order = np.lexsort((record_hashes(tuple(leaves)), truth, groups))
     first = np.ones(len(order), bool)
-    first[1:] = (np.diff(codes[order]) != 0) | (truth[order][1:] != truth[order][:-1])
+    first[1:] = (np.diff(groups[order]) != 0) | (truth[order][1:] != truth[order][:-1])
     return np.sort(order[first])
 
 

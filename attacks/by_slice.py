@@ -7,23 +7,24 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from .estimate import LEVEL
+from .number_arrays import as_flags, as_floats, group_codes
 from .report import LeakageReport, failed_report
 from .slices import Slice
 from .verdict import holm_p_values
 
 
 def sliced_reports(
-    scores: NDArray[np.float64],
-    is_member: NDArray[np.bool_],
+    scores: ArrayLike,
+    is_member: ArrayLike,
     slices: Sequence[Slice],
     attack: str = "scores",
     seed: int = 0,
     *,
     level: float = LEVEL,
-    folds: NDArray[np.int64] | None = None,
+    folds: ArrayLike | None = None,
     **described: Any,
 ) -> list[LeakageReport]:
     """One report a slice, in their order; a slice that cannot be judged is there, failed, and says why.
@@ -34,25 +35,34 @@ def sliced_reports(
 
     Args:
       scores: float[n], NaN where the attack could not score a record (it is left out).
-      is_member: bool[n].
+      is_member: bool[n] (or 0 / 1).
       slices: of the n records.
       attack, seed, folds, described: see `LeakageReport.from_scores`.
       level: of all slices together.
+    Raises:
+      ValueError: if scores, flags, slices or folds are not of the same records.
     """
+    values, truth = as_floats(scores, "scores"), as_flags(is_member, "is_member", "1 means the record was trained on.")
+    known = None if folds is None else group_codes(folds, "folds")
+    shapes = [np.shape(one) for one in (truth, known, *(slice.rows for slice in slices)) if one is not None]
+    if values.ndim != 1 or any(shape != values.shape for shape in shapes):
+        raise ValueError(
+            f"scores has shape {values.shape}, is_member, folds and slices {sorted(set(shapes))}; give one of each a record."
+        )
     each = 1 - (1 - level) / max(1, len(slices))
     found = []
     for slice in slices:
-        rows = slice.rows & ~np.isnan(scores)
-        members = int(np.count_nonzero(is_member[rows]))
+        rows = slice.rows & ~np.isnan(values)
+        members = int(np.count_nonzero(truth[rows]))
         try:
             report = LeakageReport.from_scores(
-                scores[rows],
-                is_member[rows],
+                values[rows],
+                truth[rows],
                 attack,
                 seed,
                 slice=slice.name,
                 level=each,
-                folds=None if folds is None else folds[rows],
+                folds=None if known is None else known[rows],
                 **described,
             )
         except ValueError as reason:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .canary_split import count_records, is_tensor, leaves, mapped, opened, taken
+from .number_arrays import group_codes
 from .seeded_stream import seeded_stream
 
 _TEXT = "OUS"
@@ -70,7 +71,7 @@ def random_inputs(like: tuple[Any, Any], count: int, seed: int = 0) -> tuple[Any
     number = _count(count)
     if count_records((x, y), "the records") == 0:
         raise ValueError("no records were given, so there are no ranges to draw from; give some.")
-    if not any(bool((array != array[:1]).any()) for array in map(as_array, leaves(x))):
+    if not any(_varies(array) for array in map(as_array, leaves(x))):
         raise ValueError(
             "the inputs do not vary from record to record, so canaries would be copies; give more records."
         )
@@ -135,7 +136,8 @@ def _classes(labels: NDArray[Any], num_classes: int | None) -> tuple[NDArray[Any
         raise ValueError(
             "labels are no whole numbers; targets of a regression have no wrong class, so try random_inputs."
         )
-    classes, index = np.unique(flat, return_inverse=True)
+    index = group_codes(flat, "y")
+    classes = flat[np.unique(index, return_index=True)[1]]
     if num_classes is not None:
         if flat.dtype.kind not in "biuf" or classes[0] < 0 or classes[-1] >= num_classes:
             raise ValueError(
@@ -149,6 +151,13 @@ def _classes(labels: NDArray[Any], num_classes: int | None) -> tuple[NDArray[Any
             f"{len(classes)} class occurs, so no label is wrong; say num_classes, or give records of several."
         )
     return classes, index
+
+
+def _varies(array: NDArray[Any]) -> bool:
+    """True if not all records are the same."""
+    if array.dtype == object:  # where values may refuse to be compared, as pandas' NA does
+        return len({repr(row) for row in array.tolist()}) > 1
+    return bool((array != array[:1]).any())
 
 
 def _uniform(array: NDArray[Any], count: int, rng: np.random.Generator) -> NDArray[Any]:
@@ -175,7 +184,9 @@ def _uniform(array: NDArray[Any], count: int, rng: np.random.Generator) -> NDArr
 def _among(array: NDArray[Any], count: int, rng: np.random.Generator) -> NDArray[Any]:
     """[count, ...], drawn uniformly from the distinct rows."""
     if array.size == len(array):  # text of one column, too, which `axis` does not take
-        rows = np.unique(array.reshape(-1), return_index=True)[1]
+        flat = array.reshape(-1)
+        keys = group_codes(flat, "a column of texts") if flat.dtype == object else flat
+        rows = np.unique(keys, return_index=True)[1]
     else:
         rows = np.unique(array.reshape(len(array), -1), axis=0, return_index=True)[1]
     return array[rng.choice(rows, count)]

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from .estimate import LEVEL, Estimate, check_level, order_quantile, simulations_for
+from .number_arrays import as_floats
 from .seeded_stream import seeded_stream
 
 # More references are thinned to so many of their quantiles: a fit costs at most some hundredths of a second.
@@ -80,7 +81,8 @@ def exposure_estimate(
       ValueError: as `exposure`, or on a level out of range.
     """
     check_level(level)
-    scores, others = _checked(np.atleast_1d(canary), reference, method)
+    scores, others = _checked(canary, reference, method)
+    scores = np.atleast_1d(scores)
     found = exposure(scores, others, method)
     details: dict[str, float] = {"canaries": len(scores), "references": len(others)}
     ceiling = float(np.log2(len(others) + 1))
@@ -252,7 +254,7 @@ def _null_by_fit(shape: float, canaries: int, references: int, level: float, rng
 def _checked(canary: ArrayLike, reference: ArrayLike, method: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if method not in ("rank", "skew_normal"):
         raise ValueError(f"method is {method!r}; give 'rank' or 'skew_normal'.")
-    scores, others = np.asarray(canary, np.float64), np.asarray(reference, np.float64)
+    scores, others = as_floats(canary, "canary"), as_floats(reference, "reference")
     if scores.ndim > 1 or others.ndim != 1 or scores.size == 0 or others.size == 0:
         shapes = f"canary has shape {scores.shape} and reference {others.shape}"
         raise ValueError(f"{shapes}; give one score a canary, (k,), and one a reference, (r,), at least one each.")

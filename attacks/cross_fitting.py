@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .attack import Attack, AttackContext, Examples, Signals
+from .given_scores import scores_given
+from .number_arrays import group_codes
 from .roc import check_records
 
 FOLDS = 2
@@ -50,7 +52,8 @@ def cross_fitted(
       groups: [n], equal for records of one person, film, or original: they share a half. None = all are independent.
       context: what else the attack may learn from.
     Raises:
-      ValueError: on lengths that differ, or fewer than four records on a side (two to learn from, two to judge).
+      ValueError: on lengths that differ, fewer than four records on a side (two to learn from, two to judge), or if the
+        attack does not give one real number a record.
     """
     names = list(signals)
     rows = np.concatenate([signals[name] for name in names], axis=1) if names else np.zeros((0, 0))
@@ -62,7 +65,7 @@ def cross_fitted(
             f"give at least {2 * FOLDS} of each."
         )
     order = np.lexsort((*rows.T, truth))
-    together = _copies(rows[order]) if groups is None else np.asarray(groups)
+    together = _copies(rows[order]) if groups is None else group_codes(groups, "groups")
     if together.shape != truth.shape:
         raise ValueError(f"groups has shape {together.shape}; give one group a record, {truth.shape}.")
     fold = np.empty(truth.size, np.int64)
@@ -79,7 +82,7 @@ def cross_fitted(
     for half in range(FOLDS):
         learn, judge = order[fold[order] != half], order[fold[order] == half]
         known = Examples(signals.of(learn), truth[learn])
-        values[judge] = attack.fit(replace(context, examples=known)).score(signals.of(judge))
+        values[judge] = scores_given(attack.fit(replace(context, examples=known)).score(signals.of(judge)), judge.size)
     return CrossFitted(values, fold)
 
 
@@ -99,6 +102,7 @@ def _copies(rows: NDArray[np.float64]) -> NDArray[np.int64]:
 def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Columns by their spread; infinite values beyond all others."""
     finite = np.isfinite(rows)
+    rows = rows / np.maximum(np.abs(rows).max(axis=0, where=finite, initial=0.0), 1.0)  # so that no square overflows
     count = np.maximum(1, np.count_nonzero(finite, axis=0))  # a column may have no finite value
     centre = np.sum(rows, axis=0, where=finite) / count
     spread = np.sqrt(np.sum((rows - centre) ** 2, axis=0, where=finite) / count)

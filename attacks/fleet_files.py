@@ -13,13 +13,14 @@ made again: training is deterministic, from the newest state that is whole.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -27,10 +28,12 @@ from numpy.typing import NDArray
 
 from .whole_files import is_unfinished, read_arrays, read_json, remove_unfinished, write_arrays, write_whole
 
+T = TypeVar("T")
+
 SCHEMA_VERSION = 1
 _FORMAT = "privacy_callbacks shadow fleet"
 _STATES_KEPT = 2
-_NEEDED = {"engine", "group_size", "num_models", "identity", "versions"}
+_NEEDED: Mapping[str, type] = {"engine": str, "group_size": int, "num_models": int, "identity": dict, "versions": dict}
 _HELD: weakref.WeakValueDictionary[Path, FleetFiles] = weakref.WeakValueDictionary()
 
 
@@ -151,16 +154,11 @@ class FleetFiles:
 
     def pool(self) -> NDArray[np.uint64] | None:
         """The hash of each record of the pool, as the fleet was dealt them; None if no fleet has begun here."""
-        held = read_arrays(self.folder / "pool.npz")
-        return None if held is None or not self.manifest else held[0][0]
+        return _told(self.folder / "pool.npz", lambda arrays, _: arrays[0]) if self.manifest else None
 
     def rates(self, epoch: int) -> tuple[NDArray[np.float32] | None] | None:
         """(the learning rates of epoch number `epoch`, from 0,), or None if it has not begun."""
-        held = read_arrays(self._rates(epoch))
-        if held is None:
-            return None
-        arrays, about = held
-        return (None,) if about["own"] else (arrays[0],)
+        return _told(self._rates(epoch), lambda arrays, about: (None,) if about["own"] else (arrays[0],))
 
     def keep_rates(self, epoch: int, rates: NDArray[np.float32] | None) -> None:
         """Notes with which learning rates an epoch is trained; None = the optimizer's own."""
@@ -168,11 +166,8 @@ class FleetFiles:
 
     def outcome(self, group: int, epochs: int) -> Outcome | None:
         """What became of the group in the last of so many epochs; None if it has not been trained so far."""
-        held = read_arrays(self._group(group) / f"trained-{epochs:05d}.npz")
-        if held is None:
-            return None
-        arrays, about = held
-        return Outcome(arrays[0].tolist(), _numbered(about["failures"]))
+        path = self._group(group) / f"trained-{epochs:05d}.npz"
+        return _told(path, lambda arrays, about: Outcome(arrays[0].tolist(), _numbered(about["failures"])))
 
     def keep_epoch(self, group: int, epochs: int, state: Sequence[Any], outcome: Outcome) -> None:
         """Notes where the group stands after so many epochs, and lets go of states that are older than the one before."""
@@ -195,13 +190,7 @@ class FleetFiles:
 
     def answers(self, group: int, epochs: int, question: str) -> Answers | None:
         """What the group answered after so many epochs."""
-        held = read_arrays(self._asked(group, epochs, question))
-        if held is None:
-            return None
-        arrays, about = held
-        values = iter(arrays)
-        own, population = ({name: next(values) for name in about[which]} for which in ("own", "population"))
-        return Answers(about["shadows"], own, population, _numbered(about["failures"]))
+        return _told(self._asked(group, epochs, question), _answers)
 
     def keep_answers(self, group: int, epochs: int, question: str, answers: Answers) -> None:
         """Notes what the group answered."""
@@ -249,16 +238,15 @@ class FleetFiles:
         manifest = read_json(path)
         if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
             raise ValueError(f"{path} is damaged or not of a fleet of shadow models; give an empty directory.")
-        if (
-            "schema_version" in manifest
-            and manifest["schema_version"] == SCHEMA_VERSION
-            and not manifest.keys() >= _NEEDED
-        ):
-            raise ValueError(f"{path} is damaged: it does not say which fleet this is; give an empty directory.")
         if manifest.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(
-                f"{path} has schema version {manifest.get('schema_version')}, this is {SCHEMA_VERSION}; give an empty directory."
+                f"{path} has schema version {manifest.get('schema_version')!r:.80}, this is {SCHEMA_VERSION}; give an empty "
+                "directory."
             )
+        if not all(type(manifest.get(name)) is kind and manifest[name] for name, kind in _NEEDED.items()):
+            raise ValueError(f"{path} is damaged: it does not say which fleet this is; give an empty directory.")
+        if min(manifest["group_size"], manifest["num_models"]) < 0:
+            raise ValueError(f"{path} is damaged: it speaks of fewer than no shadow models; give an empty directory.")
         return manifest
 
     def _states(self, group: int) -> list[int]:
@@ -274,6 +262,22 @@ class FleetFiles:
 
     def _rates(self, epoch: int) -> Path:
         return self.folder / "rates" / f"{epoch:05d}.npz"
+
+
+def _told(path: Path, read: Callable[[list[NDArray[Any]], dict[str, Any]], T]) -> T | None:
+    """What a file's arrays and description say; None if it is not there, damaged, or another one of the fleet's files."""
+    held = read_arrays(path)
+    with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError, StopIteration):
+        return None if held is None else read(*held)
+    return None
+
+
+def _answers(arrays: list[NDArray[Any]], about: dict[str, Any]) -> Answers:
+    values = iter(arrays)
+    own = {name: next(values) for name in about["own"]}
+    return Answers(
+        about["shadows"], own, {name: next(values) for name in about["population"]}, _numbered(about["failures"])
+    )
 
 
 def _numbered(failures: Mapping[str, str]) -> dict[int, str]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .estimate import mean_estimate
 from .low_fpr import FPRS, low_fpr_name
+from .number_arrays import group_codes
 from .roc import RocCurve
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def rows_of_folds(folds: ArrayLike, is_member: NDArray[np.bool_]) -> list[NDArra
     Raises:
       ValueError: if there is not one fold a record, or a fold lacks members or non-members.
     """
-    known = np.asarray(folds)
+    known = group_codes(folds, "folds")
     if known.shape != is_member.shape:
         raise ValueError(f"folds has shape {known.shape}; give one fold a record, {is_member.shape}.")
     found = [np.flatnonzero(known == fold) for fold in np.unique(known)]

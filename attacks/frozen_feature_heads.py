@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .attack import AttackContext, Signals, check_name
+from .number_arrays import as_floats, as_plain_array, group_codes
 from .rmia import rmia_scores
 
 MAX_COLUMNS = 4_096
@@ -226,7 +227,8 @@ def _checked(
     phi: ArrayLike, features: ArrayLike, labels: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]]:
     """float64[n], float32[n, d] and the classes as 0 … c − 1, or the reason why they cannot be read."""
-    values, rows, given = np.asarray(phi, dtype=np.float64), np.asarray(features), np.asarray(labels)
+    values, rows = as_floats(phi, "phi"), as_plain_array(features, "features")
+    given = as_plain_array(labels, "labels")
     if values.ndim != 1 or rows.ndim != 2 or len(rows) != len(values) or not rows.shape[1]:
         raise ValueError(
             f"phi has shape {values.shape} and features {rows.shape}; give (records,) and (records, columns)."
@@ -247,10 +249,11 @@ def _checked(
         raise ValueError(f"labels has shape {given.shape} for {len(values)} records; give one class a record.")
     if given.dtype.kind == "f" and (given != np.round(given)).any():
         raise ValueError("labels holds numbers that are no classes; give one whole number a record, or one-hot rows.")
-    known, classes = np.unique(given.reshape(-1), return_inverse=True)
-    if len(values) < _LEAST_RECORDS or len(known) < 2:
+    classes = group_codes(given.reshape(-1), "labels")
+    num_classes = len(np.unique(classes))
+    if len(values) < _LEAST_RECORDS or num_classes < 2:
         raise ValueError(
-            f"{len(values)} records of {len(known)} classes are too few for heads to learn from half of them; give at least "
+            f"{len(values)} records of {num_classes} classes are too few for heads to learn from half of them; give at least "
             f"{_LEAST_RECORDS} of two classes."
         )
     peak = float(np.abs(rows).max()) or 1.0  # what matters is the columns' ratio; squares must not overflow

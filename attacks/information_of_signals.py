@@ -20,6 +20,7 @@ from .folds import rows_of_folds
 from .information import mutual_information
 from .information_table import InformationView, SignalInformation
 from .nearest_neighbour_error import doubled_ranks, nearest_neighbour_error
+from .number_arrays import as_floats, group_codes
 from .roc import RocCurve, check_scores
 from .trained import Trained
 from .youden import balanced_accuracy, youden_j
@@ -77,7 +78,7 @@ def information_view(
     check_level(level)
     columns, truth = _checked(signals, is_member)
     if groups is not None:
-        chosen = _one_of_each(np.asarray(groups), truth.size, seed)
+        chosen = _one_of_each(group_codes(groups, "groups"), truth.size, seed)
         columns, truth = {name: values[chosen] for name, values in columns.items()}, truth[chosen]
         check_scores(np.zeros(truth.size), truth)
     every_row = [np.arange(truth.size)]
@@ -95,7 +96,7 @@ def _checked(
     columns: dict[str, NDArray[np.float64]] = {}
     truth = np.zeros(0, bool)
     for name, given in signals.items():
-        values = np.asarray(given, dtype=np.float64)
+        values = as_floats(given, f"signal {name!r}")
         if values.ndim not in (1, 2) or values.shape[-1] == 0:
             raise ValueError(f"signal {name!r} has shape {values.shape}; give it as (records,) or (records, queries).")
         with np.errstate(invalid="ignore"):  # +inf and −inf have no mean: refused as NaN below

@@ -23,7 +23,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from .number_arrays import as_floats
 from .seeded_stream import seeded_stream
+from .shadow_values import refuse_large
 
 BINS, SMOOTHING = 20, 1.0
 RANKS = (5, 50, 95, 99)
@@ -130,15 +132,17 @@ def klom_percentiles(values: Mapping[str, ArrayLike], ranks: Sequence[float] = R
         raise ValueError(f"ranks is {tuple(ranks)}; give percentages from 0 to 100.")
     found = {}
     for side, given in values.items():
-        known = np.asarray(given, dtype=np.float64)
-        if known.ndim not in (1, 2) or not known.size or np.isnan(known).any():
-            raise ValueError(f"{side} has shape {known.shape}; give at least one record's KLoM, none of them NaN.")
+        known = as_floats(given, side)
+        if known.ndim not in (1, 2) or not known.size or not np.isfinite(known).all():
+            raise ValueError(
+                f"{side} has shape {known.shape}; give at least one record's KLoM, all finite, none of them NaN."
+            )
         found[side] = {f"{rank:g}%": float(np.percentile(known, rank, axis=-1).mean()) for rank in ranks}
     return found
 
 
 def _margins(given: ArrayLike, name: str) -> NDArray[np.float64]:
-    margins = np.asarray(given, dtype=np.float64)
+    margins = as_floats(given, name)
     if margins.ndim != 2 or not margins.shape[1]:
         raise ValueError(f"{name} has shape {margins.shape}; give (models, records), at least one record.")
     if len(margins) < 2:
@@ -146,6 +150,7 @@ def _margins(given: ArrayLike, name: str) -> NDArray[np.float64]:
             f"{name} holds {len(margins)} models, which have no distribution to compare; give at least 2, better 32: even 8 "
             "against 8 of the same kind differ by up to 1.1 nats on 95 % of records."
         )
+    refuse_large(margins, name)
     bad = np.isnan(margins)
     if bad.any():
         raise ValueError(

@@ -28,6 +28,10 @@ def check_classifier(classifier: Any) -> None:
         )
 
 
+# Its square is still finite, summed over all records.
+_LARGEST = 1e140
+
+
 @dataclass(frozen=True)
 class MembershipClassifier:
     """A fitted classifier and the range of each feature that it has seen.
@@ -104,11 +108,20 @@ def _one_thread() -> Any:
 
 def columns_of(signals: Signals, features: Sequence[str]) -> NDArray[np.float64]:
     """float[n, features]: these signals, averaged over queries."""
-    return np.stack([signals[name].mean(axis=1) for name in features], axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        columns = np.stack([signals[name].mean(axis=1) for name in features], axis=1)
+    missing = np.flatnonzero(np.isnan(columns).any(axis=1))
+    if missing.size:
+        raise ValueError(
+            f"signals are NaN for {missing.size} of {len(columns)} records (first: position {missing[0]}), which a classifier "
+            "cannot read; leave such records out."
+        )
+    return columns
 
 
 def _finite_range(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     finite = np.isfinite(rows)
     low = np.min(rows, axis=0, where=finite, initial=np.inf)
     high = np.max(rows, axis=0, where=finite, initial=-np.inf)
-    return np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
+    ends = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
+    return np.clip(ends[0], -_LARGEST, _LARGEST), np.clip(ends[1], -_LARGEST, _LARGEST)

@@ -34,6 +34,7 @@ from scipy import optimize
 
 from .attack import AttackContext, Signals, check_name, check_signal
 from .lira import MODES, Side, check_choice, sides_of
+from .number_arrays import as_floats
 from .shadow_values import ShadowValues, shadow_values
 
 VARIANCES = ("auto", "pooled", "per_record")
@@ -103,7 +104,7 @@ def multi_signal_lira_scores(
       ValueError: on shapes that do not fit each other, NaN or infinite values, unknown names, a shrinkage out of range, or
         if no side has a record with two models.
     """
-    ours, theirs = np.asarray(target, dtype=np.float64), np.asarray(shadow, dtype=np.float64)
+    ours, theirs = as_floats(target, "target"), as_floats(shadow, "shadow")
     if ours.ndim not in (2, 3) or theirs.shape[1:] != ours.shape:
         raise ValueError(
             f"target has shape {ours.shape} and shadow {theirs.shape}; give (records, signals) and (shadow models, records, "

@@ -39,10 +39,10 @@ def parsed(text: str | bytes, holder: str) -> Any:
     """What the JSON says.
 
     Raises:
-      ValueError: if it is no strict JSON; NaN and Infinity as bare words are none.
+      ValueError: if it is no strict JSON; NaN and Infinity as bare words are none, nor is a field that stands twice.
     """
     try:
-        return json.loads(text, parse_constant=_refused_constant)
+        return json.loads(text, parse_constant=_refused_constant, object_pairs_hook=_fields_once)
     except (ValueError, TypeError, RecursionError) as reason:
         raise ValueError(
             f"{holder} is no JSON, or was cut short or changed ({str(reason).rstrip('.')}); give it as it was written."
@@ -167,3 +167,11 @@ def or_none(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
 
 def _refused_constant(name: str) -> float:
     raise ValueError(f"it holds a bare {name}")
+
+
+def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for index, (name, _) in enumerate(pairs) if name in dict(pairs[:index]))
+        raise ValueError(f"the field {reprlib.repr(twice)} stands twice")
+    return found

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .attack import AttackContext, Signals
+from .number_arrays import as_floats, as_plain_array
 from .one_signal import OneSignalAttack
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _checked(
     prefix: str, signal: ArrayLike, features: ArrayLike, width: int | None = None
 ) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """float64[n] and numbers [n, d], or the reason why they cannot be read."""
-    values, rows = np.asarray(signal, dtype=np.float64), np.asarray(features)
+    values, rows = as_floats(signal, f"{prefix}signal"), as_plain_array(features, f"{prefix}features")
     if values.ndim != 1 or rows.ndim != 2 or len(rows) != len(values):
         raise ValueError(
             f"{prefix}signal has shape {values.shape} and {prefix}features {rows.shape}; give (records,) and "

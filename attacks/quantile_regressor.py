@@ -150,6 +150,8 @@ class _Unit:
             return cls(float(low), 1.0, 0.0, 0.0)
         values = np.clip(values, low, high)
         mean, spread = float(values.mean()), float(values.std())
+        if spread == 0:  # they differ by less than a float's square can be
+            return cls(mean, 1.0, 0.0, 0.0)
         return cls(mean, spread, (low - mean) / spread, (high - mean) / spread)
 
     @property

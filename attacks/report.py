@@ -193,8 +193,10 @@ class LeakageReport:
           ValueError: if a rate of `tpr_at_fpr` has more digits than its name can say.
         """
         for fpr in self.tpr_at_fpr:
-            if _rate(low_fpr_name(fpr)) != fpr:
-                raise ValueError(f"the rate {fpr!r} of tpr_at_fpr cannot be named; give one of at most six digits.")
+            if not 0 < fpr < 1 or float(low_fpr_name(fpr).removeprefix(_LOW_FPR)) != fpr:
+                raise ValueError(
+                    f"the rate {fpr!r} of tpr_at_fpr cannot be named; give one of at most six digits, between 0 and 1."
+                )
         return plain.of(
             {
                 "schema_version": SCHEMA_VERSION,
@@ -286,9 +288,12 @@ class LeakageReport:
 def _rate(name: str) -> float:
     """0.01 for `tpr_at_fpr_1e-2`."""
     try:
-        return float(name.removeprefix(_LOW_FPR))
+        rate = float(name.removeprefix(_LOW_FPR))
+        if 0 < rate < 1 and low_fpr_name(rate) == name:
+            return rate
     except ValueError:
-        raise ValueError(f"{name!r} of the report names no false positive rate; give it as it was written.") from None
+        pass
+    raise ValueError(f"{name!r:.80} of the report names no false positive rate; give it as it was written.")
 
 
 def failed_report(

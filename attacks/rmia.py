@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from .attack import AttackContext, Signals, check_name
 from .auc import auc_value
 from .mean_probability import log_mean_probability, log_ratio
+from .number_arrays import as_floats
 from .shadow_assignment import without_pair
 from .shadow_signals import ShadowSignals
 from .shadow_values import shadow_values
@@ -94,8 +95,9 @@ def rmia_scores(
         return log_r
     if population_target is None or population_shadow is None:
         raise ValueError("the percentile compares with a population; give population_target and population_shadow.")
-    never = np.zeros(np.shape(population_shadow)[:2], bool)
-    others = shadow_values(population_target, population_shadow, never, infinite=True)
+    population_values = as_floats(population_shadow, "population_shadow")
+    never = np.zeros(population_values.shape[:2], bool)
+    others = shadow_values(population_target, population_values, never, infinite=True)
     if len(others.shadow) != len(values.shadow):
         raise ValueError(f"population_shadow has {len(others.shadow)} models, shadow {len(values.shadow)}; give all.")
     _check_log_probabilities(others.target, others.shadow)
@@ -122,13 +124,15 @@ def tune_rmia(shadow: ArrayLike, trained_on: ArrayLike, candidates: ArrayLike = 
     Raises:
       ValueError: with fewer than 4 shadow models, or on arrays as in `rmia_scores`.
     """
-    array = np.asarray(shadow, dtype=np.float64)
+    array = as_floats(shadow, "shadow")
     if array.ndim not in (2, 3) or len(array) < 4:
         raise ValueError(
             f"shadow has shape {array.shape}; tuning needs at least 4 shadow models: one plays the target, its complement "
             "is dropped, two remain."
         )
-    choices = [_check_a(float(value)) for value in np.atleast_1d(np.asarray(candidates))]
+    choices = [_check_a(float(value)) for value in np.ravel(as_floats(candidates, "candidates"))]
+    if not choices:
+        raise ValueError("candidates is empty; give at least one value of `a` to try.")
     values = shadow_values(array[0], array, trained_on, infinite=True)
     _check_log_probabilities(values.target, values.shadow)
     reached, judged = np.zeros(len(choices)), 0

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .number_arrays import as_flags, as_floats, as_numbers
+
 # Points of a curve that a metric looks at together: its temporary arrays stay in the cache and do not grow with the curve.
 _PIECE = 2**16
 
@@ -123,19 +125,14 @@ def check_sides(members: int, nonmembers: int) -> None:
 
 def check_records(scores: ArrayLike, is_member: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """As `check_scores`, but a side may be empty."""
-    values = np.asarray(scores, dtype=np.float64)
-    truth = np.asarray(is_member)
+    values = as_floats(scores, "scores", "give one real number a record")
+    truth = as_numbers(is_member, "is_member", "give 0 / 1 or False / True")
     if values.ndim != 1 or truth.shape != values.shape:
         raise ValueError(
             f"scores has shape {values.shape} and is_member {truth.shape}; "
             "give one score and one 0/1 flag a record, both of shape (n,)."
         )
-    if truth.dtype != bool:
-        if not np.isin(truth, (0, 1)).all():
-            raise ValueError(
-                "is_member holds values other than 0 and 1 (or False and True); 1 means the record was trained on."
-            )
-        truth = truth.astype(bool)
+    truth = as_flags(truth, "is_member", "1 means the record was trained on.")
     bad = np.flatnonzero(np.isnan(values))
     if bad.size:
         raise ValueError(

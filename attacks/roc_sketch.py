@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -243,10 +242,16 @@ class RocSketch:
         """The sketch that `save` wrote.
 
         Raises:
-          ValueError: if the file is damaged, holds something else, or comes from another schema version.
+          OSError: if the file cannot be opened.
+          ValueError: if it is damaged, holds something else, or comes from another schema version.
         """
+        with Path(path).open("rb") as file:
+            return cls._read(file, os.fspath(path))
+
+    @classmethod
+    def _read(cls, file: IO[bytes], place: str) -> RocSketch:
         try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with np.load(file, allow_pickle=False) as arrays:
                 version, capacity = (int(number) for number in arrays["header"])
                 if version != SCHEMA_VERSION:
                     raise ValueError(f"its schema version is {version}, this package reads {SCHEMA_VERSION}")
@@ -263,10 +268,8 @@ class RocSketch:
                     side.take_in(levels)
                     if side.count != count:
                         raise ValueError(f"its {name} stand for {side.count} records, not for {count}")
-        except (ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as reason:
-            raise ValueError(
-                f"{os.fspath(path)} is no file that RocSketch.save wrote, or is damaged: {reason}."
-            ) from reason
+        except Exception as reason:  # a damaged archive fails in a dozen ways
+            raise ValueError(f"{place} is no file that RocSketch.save wrote, or is damaged: {reason}.") from reason
         return sketch
 
 

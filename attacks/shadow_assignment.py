@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .number_arrays import as_flags, as_plain_array, group_codes
 from .seeded_stream import seeded_stream
 
 
@@ -31,7 +32,7 @@ def balanced_assignment(
         raise ValueError(
             f"num_models is {num_models}; give an even number, at least 2: each record is IN for exactly half of them."
         )
-    members_of = np.arange(num_records) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    members_of = np.arange(num_records) if groups is None else group_codes(groups, "groups")
     if members_of.shape != (num_records,):
         raise ValueError(f"groups has shape {members_of.shape} for {num_records} records; give one group a record.")
     sizes = np.bincount(members_of)
@@ -91,13 +92,12 @@ def check_trained_on(trained_on: Any, num_models: int, num_records: int) -> NDAr
     Raises:
       ValueError: on another shape, or values that are not 0 and 1.
     """
-    array = np.asarray(trained_on)
+    array = as_plain_array(trained_on, "trained_on")
     want = num_models, num_records
     if array.shape != want:
         raise ValueError(
             f"trained_on has shape {array.shape}, but the shadow values cover (shadow models, records) = {want}; give one "
             "row per shadow model."
         )
-    if array.dtype != bool and not np.isin(array, (0, 1)).all():
-        raise ValueError("trained_on holds values other than 0 and 1; give True where a model trained on a record.")
-    return array.astype(bool)
+    # A copy, which the caller may change.
+    return as_flags(array, "trained_on", "give True where a model trained on a record.").copy()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .attack import Signals
+from .number_arrays import as_numbers
 from .shadow_assignment import check_trained_on, without_pair
 
 
@@ -101,7 +102,8 @@ class ShadowSignals(Mapping[str, NDArray[np.float32]]):
 def _one_shape(values: Mapping[str, ArrayLike], what: str) -> Mapping[str, NDArray[np.float32]]:
     arrays: dict[str, NDArray[np.float32]] = {}
     for name, given in values.items():
-        array = np.array(given, dtype=np.float32)
+        with np.errstate(over="ignore"):  # beyond 1e38 infinite
+            array = as_numbers(given, f"{what} {name!r}").astype(np.float32)
         if array.ndim != 3 or any(array.shape != known.shape for known in arrays.values()):
             raise ValueError(
                 f"{what} {name!r} has shape {array.shape}; give every one as (shadow models, records, queries)."

@@ -7,7 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .number_arrays import as_floats
 from .shadow_assignment import check_trained_on
+
+_LARGEST = 1e140
 
 
 class ShadowValues(NamedTuple):
@@ -35,7 +38,7 @@ def shadow_values(target: ArrayLike, shadow: ArrayLike, trained_on: ArrayLike, i
     Raises:
       ValueError: on shapes that do not fit each other, no shadow model, NaN, or infinite values without a meaning.
     """
-    ours, theirs = np.asarray(target, dtype=np.float64), np.asarray(shadow, dtype=np.float64)
+    ours, theirs = as_floats(target, "target"), as_floats(shadow, "shadow")
     if ours.ndim == 1 and theirs.ndim == 3 and theirs.shape[2] == 1:
         theirs = theirs[:, :, 0]
     if ours.ndim not in (1, 2) or theirs.ndim != ours.ndim + 1 or theirs.shape[1:] != ours.shape:
@@ -49,12 +52,27 @@ def shadow_values(target: ArrayLike, shadow: ArrayLike, trained_on: ArrayLike, i
         ours, theirs = ours[:, None], theirs[:, :, None]
     for name, array in (("target", ours), ("shadow", theirs)):
         bad = np.isnan(array) if infinite else ~np.isfinite(array)
+        if not infinite:
+            refuse_large(array, name)
         if bad.any():
             raise ValueError(
                 f"{name} holds {int(bad.sum()):,} values that are {'NaN' if infinite else 'NaN or infinite'}; leave those "
                 "records or shadow models out."
             )
     return ShadowValues(ours, theirs, check_trained_on(trained_on, *theirs.shape[:2]))
+
+
+def refuse_large(values: NDArray[np.float64], name: str) -> None:
+    """Nothing, if squares of the numbers, in units of the smallest spread, are finite; NaN and ±inf are not looked at.
+
+    Raises:
+      ValueError: otherwise.
+    """
+    largest = np.max(np.abs(values), where=np.isfinite(values), initial=0.0)
+    if largest > _LARGEST:
+        raise ValueError(
+            f"{name} holds numbers as large as {largest:.3g}, whose squares a 64-bit float cannot hold; scale all alike."
+        )
 
 
 def mean_over(values: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .number_arrays import as_floats, as_numbers, as_plain_array
+
 _MOST_VALUES = 1_000
 
 
@@ -47,7 +49,7 @@ def by_column(name: str, values: ArrayLike, wanted: Iterable[Any] | None = None)
     Raises:
       ValueError: if there is not one value a record, one is NaN, or there are more than 1,000 different ones.
     """
-    column = np.asarray(values)
+    column = as_plain_array(values, f"column {name!r}")
     if column.ndim == 2 and column.shape[1] == 1:
         column = column[:, 0]
     if column.ndim != 1:
@@ -55,12 +57,28 @@ def by_column(name: str, values: ArrayLike, wanted: Iterable[Any] | None = None)
     missing = _missing(column)
     if missing.any():
         raise ValueError(f"column {name!r} is missing (NaN, None) for {int(missing.sum())} records; give each a value.")
-    present = _distinct(name, column) if wanted is None else list(wanted)
+    present = _distinct(name, column) if wanted is None else _wanted(name, wanted)
     if len(present) > _MOST_VALUES:
         raise ValueError(
             f"column {name!r} has {len(present):,} different values; bin it first, or name the values you want."
         )
-    return [Slice(f"{name} {value}", column == value) for value in present]
+    return [Slice(f"{name} {value}", _holding(column, value)) for value in present]
+
+
+def _wanted(name: str, wanted: Iterable[Any]) -> list[Any]:
+    """The values that were asked for, each of them one value."""
+    alone = isinstance(wanted, (str, bytes)) or not isinstance(wanted, Iterable) or getattr(wanted, "ndim", 1) != 1
+    listed = [] if alone else list(wanted)
+    if alone or any(isinstance(value, (list, tuple, set, dict, np.ndarray)) for value in listed):
+        raise ValueError(f"{wanted!r:.80} was wanted of column {name!r}; give a list of single values.")
+    return listed
+
+
+def _holding(column: NDArray[Any], value: Any) -> NDArray[np.bool_]:
+    try:
+        return column == value
+    except OverflowError:  # a whole number that no float of the column can be
+        return np.zeros(len(column), bool)
 
 
 def _missing(column: NDArray[Any]) -> NDArray[np.bool_]:
@@ -93,8 +111,8 @@ def by_percentile(losses: ArrayLike, parts: int = 10) -> list[Slice]:
     Raises:
       ValueError: if losses are not one a record, are NaN, or parts is not at least 2.
     """
-    values = np.asarray(losses, dtype=np.float64)
-    if values.ndim != 1 or np.isnan(values).any():
+    values = as_floats(losses, "losses")
+    if values.ndim != 1 or not values.size or np.isnan(values).any():
         raise ValueError(f"losses have shape {values.shape} or are NaN somewhere; give one number a record.")
     if parts < 2:
         raise ValueError(f"parts is {parts!r}; give at least 2.")
@@ -120,7 +138,7 @@ def by_correctness(correct: ArrayLike) -> list[Slice]:
     Raises:
       ValueError: if it is not one flag a record.
     """
-    flags = np.asarray(correct)
+    flags = as_numbers(correct, "correct", "give one flag a record")
     if flags.ndim != 1 or not np.isin(flags, (0, 1)).all():
         raise ValueError(f"correct has shape {flags.shape} or values other than 0 and 1; give one flag a record.")
     return [Slice("correct", flags == 1), Slice("wrong", flags == 0)]

@@ -257,6 +257,7 @@ def _completed(metadata: PrivacyReportMetadata | None, data: AttackInputData) ->
         if "correct" in signals:
             means[f"accuracy_{side}"] = float(signals["correct"][rows, 0].mean())
         if losses is not None:
-            means[f"loss_{side}"] = float(known(losses, "loss")[rows].mean())
+            with np.errstate(over="ignore", invalid="ignore"):  # of infinite losses
+                means[f"loss_{side}"] = float(known(losses, "loss")[rows].mean())
     metadata = metadata or PrivacyReportMetadata()
     return replace(metadata, **{name: mean for name, mean in means.items() if getattr(metadata, name) is None})

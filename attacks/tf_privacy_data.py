@@ -183,7 +183,8 @@ class AttackInputData:
         losses = -self._label_signals()["loss"]
         if weights is None:
             return losses
-        return losses * (weights if losses.ndim == 1 else weights[:, None])
+        with np.errstate(over="ignore"):
+            return losses * (weights if losses.ndim == 1 else weights[:, None])
 
     def _compute_signals(self) -> Signals:
         self._sizes()

@@ -62,9 +62,9 @@ def load_results(path: str | os.PathLike[str]) -> AttackResults:
         results = [_result(found, arrays, index) for index, found in enumerate(header["results"])]
         metadata = None if header["metadata"] is None else _metadata(header["metadata"])
         return AttackResults(results, metadata, plain.field(header, "skipped", plain.texts, "file"))
-    except OSError:
-        raise
     except Exception as reason:
+        if isinstance(reason, OSError) and reason.filename is not None:
+            raise  # it cannot be opened; a damaged archive gives errors of this kind, too, without a name
         raise ValueError(
             f"{os.fspath(path)} holds no attack results of this package ({str(reason).rstrip('.')}); pickles of TensorFlow "
             "Privacy are not read, run the attacks again."

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .array_answers import as_numbers
 from .array_signals import known
+from .number_arrays import as_numbers
 
 
 class LossFunction(enum.Enum):

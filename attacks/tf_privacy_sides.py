@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .array_answers import as_numbers
+from .number_arrays import as_numbers
 
 _INSTEAD = {
     "labels": "give class numbers, the same on both sides (np.unique(both_sides, return_inverse=True)[1]), or 0/1 rows"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .attack import AttackContext, Signals, check_name
+from .number_arrays import as_floats
 
 _STATISTICS = {"mean": "trajectory", "iqr": "trajectory_iqr"}
 _NO_MEMBERSHIP_SCORE = (
@@ -30,7 +31,7 @@ def loss_iqr(losses: ArrayLike) -> NDArray[np.float64]:
       ValueError: if it is not [t, n] with t >= 1.
     Source: arXiv:2411.05743.
     """
-    values = np.asarray(losses, dtype=np.float64)
+    values = as_floats(losses, "losses")
     if values.ndim != 2 or len(values) == 0:
         raise ValueError(f"losses has shape {values.shape}; give (audits, records) with at least one audit.")
     with np.errstate(invalid="ignore"):

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .lira import VARIANCES, Side, check_choice, sides_of
-from .shadow_values import ShadowValues
+from .number_arrays import as_floats
+from .shadow_values import ShadowValues, refuse_large
 
 
 def u_lira_scores(
@@ -44,14 +45,15 @@ def u_lira_scores(
     Source: Hayes et al. 2024, arXiv:2403.01218.
     """
     check_choice("variance", variance, VARIANCES)
-    answers = np.asarray(target, dtype=np.float64)
+    answers = as_floats(target, "target")
     if answers.ndim not in (1, 2) or not answers.size:
         raise ValueError(f"target has shape {answers.shape}; give (records) or (records, queries), at least one.")
     bad = int(np.count_nonzero(~np.isfinite(answers)))
     if bad:
         raise ValueError(f"target holds {bad:,} values that are NaN or infinite; leave those records out.")
+    refuse_large(answers, "target")
     sides = [
-        _side(answers, np.asarray(given, dtype=np.float64), name, variance)
+        _side(answers, as_floats(given, name), name, variance)
         for name, given in (("unlearned", unlearned), ("never", never))
     ]
     values = answers.reshape(len(answers), -1)
@@ -71,6 +73,7 @@ def _side(target: NDArray[np.float64], shadow: NDArray[np.float64], name: str, v
     infinite = int(np.count_nonzero(np.isinf(shadow)))
     if infinite:
         raise ValueError(f"{name} holds {infinite:,} infinite values; leave those records or shadow models out.")
+    refuse_large(shadow, name)
     missing = np.isnan(shadow)
     absent = np.asarray(missing.all(axis=2), dtype=bool)
     if (missing.any(axis=2) & ~absent).any():

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
 
 from .estimate import LEVEL, Estimate, clopper_pearson_high, clopper_pearson_low
+from .number_arrays import as_floats
 from .roc import RocCurve
 from .seeded_stream import seeded_stream
 
@@ -47,7 +48,7 @@ def check_values(name: str, values: ArrayLike, least: int = 1) -> NDArray[np.flo
     Raises:
       ValueError: on another shape, NaN, or too few.
     """
-    found = np.asarray(values, dtype=np.float64)
+    found = as_floats(values, name)
     if found.ndim != 1:
         raise ValueError(f"{name} has shape {found.shape}; give one value a record, of shape (n,).")
     if found.size < least:

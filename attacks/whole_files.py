@@ -72,16 +72,16 @@ def read_arrays(path: Path) -> tuple[list[NDArray[Any]], dict[str, Any]] | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             described = json.loads(held[_ABOUT].tobytes())
             stored = [held[str(index)] for index in range(len(described["types"]))]
+        if described["sha256"] != _digest(stored, described["about"]):
+            return None
     except Exception:  # a damaged archive fails in a dozen ways
-        return None
-    if described["sha256"] != _digest(stored, described["about"]):
         return None
     return [_typed(array, name) for array, name in zip(stored, described["types"], strict=True)], described["about"]
 
 
 def read_json(path: Path) -> Any:
     """The parsed file; None if it is not there or no JSON."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         return json.loads(path.read_text())
     return None
 

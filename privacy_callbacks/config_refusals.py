@@ -50,7 +50,9 @@ def _sentence(error: Any, root: type[BaseModel]) -> tuple[Place, str]:
         known = list(model.model_fields)
         return place, f"is no field here; {_nearest(str(place[-1]), known)}known are {', '.join(known)}."
     if kind == "missing":
-        return place, f"is missing. {model.model_fields[place[-1]].description}"
+        # An item of a pair is told of as the field that holds the pair.
+        spec = next((model.model_fields[part] for part in reversed(place) if part in model.model_fields), None)
+        return place, "is missing." if spec is None else f"is missing. {spec.description}"
     if kind == "union_tag_not_found":
         return (*place, "kind"), f"is missing; give one of {kinds}."
     if kind == "union_tag_invalid":

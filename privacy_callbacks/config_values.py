@@ -24,7 +24,7 @@ def array_from(path: str, field: str) -> NDArray[Any]:
             held = np.load(file, allow_pickle=False)
             if isinstance(held, np.ndarray):
                 return held
-            if len(held.files) == 1:
+            if len(held.files) == 1 and isinstance(held[held.files[0]], np.ndarray):
                 return held[held.files[0]]
             raise ConfigError(
                 f"{field}: {path} holds {', '.join(held.files) or 'nothing'}; give a file with one array."

@@ -51,6 +51,8 @@ def _from_file(data: Data, field: str) -> Records:
         with Path(path).open("rb") as file:
             held = np.load(file, allow_pickle=False)
             arrays = {} if isinstance(held, np.ndarray) else {name: held[name] for name in held.files}
+            if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+                raise ValueError("it is an archive of other files than arrays")
     except Exception as reason:  # damaged archives fail in a dozen ways
         raise ConfigError(f"data.{field}: {path} cannot be read ({reason}); give a .npz file with x and y.") from None
     return _checked(arrays, f"data.{field}: {path}", "save it with np.savez(path, x=x, y=y)")

@@ -50,7 +50,8 @@ def read_yaml(path: Path) -> LocatedYaml:
         return LocatedYaml(yaml.safe_load(text), lines)
     except ConfigError:
         raise
-    except (yaml.YAMLError, ValueError) as reason:  # the latter of dates that no calendar has
+    # Those after the first: of dates that no calendar has, and of tags (`!!int ''`) whose text is no such value.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, ArithmeticError, TypeError) as reason:
         mark = getattr(reason, "problem_mark", None)
         where = "" if mark is None else f", line {mark.line + 1}"
         what = getattr(reason, "problem", None) or str(reason)

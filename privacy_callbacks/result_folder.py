@@ -82,7 +82,8 @@ class ResultFolder:
                 f"{self.path} holds results of another configuration{_difference(theirs, self.identity)}; give another folder "
                 "with --out, or --overwrite."
             )
-        whole = all(_digest(self.path / name) == digest for name, digest in held.get("files", {}).items())
+        files = held.get("files")
+        whole = isinstance(files, dict) and files and all(_digest(self.path / name) == files[name] for name in files)
         return held if whole else None
 
     @contextlib.contextmanager
@@ -143,7 +144,7 @@ def digest_of_file(path: Path) -> str:
 def _digest(path: Path) -> str | None:
     try:
         return digest_of_file(path)
-    except OSError:
+    except (OSError, ValueError):  # the latter of a name that no file can have
         return None
 
 

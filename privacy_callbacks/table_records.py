@@ -73,7 +73,8 @@ def _numbers(values: Any, column: str, path: str) -> NDArray[np.float32]:
         raise ConfigError(
             f"data.features: column {column!r} of {path} holds {values.dtype}, no numbers; encode it, or name the columns to use."
         )
-    found = values.to_numpy(np.float32)
+    with np.errstate(over="ignore"):  # infinite, and refused as such
+        found = values.to_numpy(np.float32)
     missing = int(np.count_nonzero(~np.isfinite(found)))
     if missing:
         raise ConfigError(
@@ -87,6 +88,10 @@ def _labels(values: Any, column: str, path: str) -> NDArray[Any]:
     """Whole numbers int64, other numbers float32, texts as they are."""
     if values.isna().any():
         raise ConfigError(f"data.label: column {column!r} of {path} lacks labels; drop these rows.")
+    if values.dtype.kind == "u" and values.max() >= 2**63:
+        raise ConfigError(
+            f"data.label: column {column!r} of {path} holds {values.max()}, no class number; give others."
+        )
     if values.dtype.kind in "iub":
         return values.to_numpy(np.int64)
     return values.to_numpy(np.float32) if values.dtype.kind == "f" else values.to_numpy().astype(str)

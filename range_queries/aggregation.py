@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from privacy_callbacks.attacks.number_arrays import as_floats
+
 
 def trimmed_mean(scores: ArrayLike, keep: tuple[float, float] = (0.0, 1.0)) -> NDArray[np.float64]:
     """The mean of the order statistics ⌊lo·q⌋ + 1 … ⌈hi·q⌉ of each range, scores ascending; at least one of them.
@@ -62,7 +64,8 @@ def top_k(scores: ArrayLike, k: int = 3) -> NDArray[np.float64]:
 def log_mean_exp(scores: ArrayLike) -> NDArray[np.float64]:
     """log of the mean of exp(score): on log-likelihood ratios, the Bayes average over where in the range the record lies."""
     values = _checked(scores)
-    return special.logsumexp(values, axis=1) - math.log(values.shape[1])
+    with np.errstate(over="ignore"):  # of differences, whose exponential is 0
+        return special.logsumexp(values, axis=1) - math.log(values.shape[1])
 
 
 def check_keep(keep: tuple[float, float]) -> tuple[float, float]:
@@ -81,7 +84,7 @@ def check_keep(keep: tuple[float, float]) -> tuple[float, float]:
 
 
 def _checked(scores: ArrayLike) -> NDArray[np.float64]:
-    values = np.asarray(scores, dtype=np.float64)
+    values = as_floats(scores, "scores", "give one real number a point")
     if values.ndim != 2 or not values.shape[1]:
         raise ValueError(f"scores have shape {values.shape}; give (ranges, points), at least one point a range.")
     if np.isnan(values).any():
@@ -91,9 +94,14 @@ def _checked(scores: ArrayLike) -> NDArray[np.float64]:
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     finite = np.isfinite(values)
-    if finite.all():
-        return values.mean(axis=1)
     count = np.maximum(1, np.count_nonzero(finite, axis=1))
-    means = np.sum(values, axis=1, where=finite) / count
+    with np.errstate(over="ignore"):
+        means = np.sum(values, axis=1, where=finite) / count
+    if not np.isfinite(means).all():  # the sum overflowed, the mean cannot
+        with np.errstate(over="ignore"):
+            means = np.sum(values / count[:, None], axis=1, where=finite)
+        means = np.clip(means, values.min(axis=1), values.max(axis=1))
+    if finite.all():
+        return means
     surplus = np.sum(np.sign(values), axis=1, where=~finite)
     return np.where(surplus == 0, means, np.where(surplus > 0, np.inf, -np.inf))

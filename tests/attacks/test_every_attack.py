@@ -255,7 +255,11 @@ def test_two_attacks_of_a_kind_get_names_of_their_own():
         (lambda: named_attacks(["loss"]), TypeError, "is not an attack"),
         (lambda: Signals({"loss": np.zeros(3)}), ValueError, r"\(records, queries\)"),
         (lambda: Signals({"a": np.zeros((3, 1)), "b": np.zeros((2, 1))}), ValueError, "signal 'b' has shape"),
-        (lambda: Scores(np.zeros(2), np.array([1, 0]), np.arange(3)), ValueError, "3 ids were given for 2 scores"),
+        (
+            lambda: Scores(np.zeros(2), np.array([1, 0]), np.arange(3)),
+            ValueError,
+            r"ids of shape \(3,\) were given for 2 scores",
+        ),
         (lambda: LiRA("onlin"), ValueError, "mode is 'onlin'; give one of 'online', 'offline'"),
         (lambda: LiRA(variance="best"), ValueError, "variance is 'best'"),
         (lambda: LiRA(signal="phi"), ValueError, "'phi' is not a signal"),

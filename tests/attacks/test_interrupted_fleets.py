@@ -125,6 +125,7 @@ class TwoOptimizers(keras.Model):
         return {"loss": loss}
 
 
+@pytest.mark.slow
 def test_optimizers_that_only_a_train_step_knows_go_on_as_well(tmp_path, break_off):
     def model():
         made = TwoOptimizers()
@@ -186,6 +187,7 @@ def test_what_is_damaged_is_made_again(kept, undisturbed, files, damage):
     same(alone(kept), undisturbed["compiled"])
 
 
+@pytest.mark.slow
 def test_learning_rates_of_old_are_those_of_a_repetition(tmp_path):
     """Two epochs in lockstep at rates of their own; then the second is wanted again, of which no state is left."""
     members, nonmembers = world()
@@ -536,6 +538,7 @@ def test_a_fit_goes_on_with_its_shadow_models(tmp_path, stop, ours_first):
     assert steps >= set(range(stop + 1, EPOCHS)) | {EPOCHS - 1}
 
 
+@pytest.mark.slow
 def test_a_target_without_backup_is_told_from_one_that_goes_on(tmp_path):
     """A trained model fitted from epoch 0 is no interrupted fit, whatever the folder holds."""
     lockstep_fit(tmp_path)
@@ -567,6 +570,7 @@ def test_a_target_with_other_members_is_audited_by_the_same_fleet(tmp_path, brea
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_another_learning_rate_is_said(tmp_path):
     lockstep_fit(tmp_path)
 
@@ -587,6 +591,7 @@ def test_another_learning_rate_is_said(tmp_path):
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_fleet_that_waits_knows_the_rates_of_an_interrupted_fit(tmp_path):
     class Rates(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -603,6 +608,7 @@ def test_a_fleet_that_waits_knows_the_rates_of_an_interrupted_fit(tmp_path):
     assert "other learning rates" not in " ".join(again.shadow_signals[EPOCHS - 1].warnings)
 
 
+@pytest.mark.slow
 def test_a_budget_is_kept_as_it_was_decided(tmp_path):
     members, nonmembers = world()
 
@@ -678,6 +684,7 @@ class Scaled(keras.losses.Loss):
         return self.factor * keras.losses.sparse_categorical_crossentropy(y, p)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [scaled, Scaled])
 def test_a_loss_of_other_numbers_is_another_question(tmp_path, loss):
     members, nonmembers = world()

@@ -135,6 +135,7 @@ def test_unlearning_that_exposes_those_who_stay_is_seen(original):
     assert (same.retain_risk_change, same.retain_risk_change.low, same.retain_risk_change.high) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_several_models_of_each_kind_are_compared_as_distributions(original, retrained, pushed_away):
     tuned = [trained_on(RETAIN, epochs=1, start=trained_on(joined(RETAIN, FORGET), seed)) for seed in (1, 2)]
     found = evaluate_unlearning([original, *tuned], RETAIN, FORGET, TEST, retrained=retrained)

@@ -112,6 +112,7 @@ class Priced(keras.callbacks.Callback):
         logs["priced"] = -math.inf if math.isnan(excess) else logs["val_accuracy"] - 2 * max(0.0, excess)
 
 
+@pytest.mark.slow
 class TestKerasTuner:
     @pytest.fixture
     def search(self, memoriser, sides, validation, tmp_path):

@@ -204,7 +204,7 @@ WAYS = {
     "PyDataset with workers": from_workers,
     "weights": weighted,
 }
-LONG = {"KerasTuner", "tf.data service", *(way for way in WAYS if "mirrored" in way or "jit_compile" in way)}
+FAST = {"run_eagerly", "mixed_float16", "two fits", "pipeline of many threads", "averages, swapped each epoch"}
 FITS = {"two fits": 2, "two callbacks": 2, "KerasTuner": 2, "a fit an epoch": EPOCHS}
 
 
@@ -219,7 +219,7 @@ def run(way, blobs, folder, with_callback):
 
 
 @pytest.mark.filterwarnings("ignore:.*the target was trained before")
-@pytest.mark.parametrize("way", [pytest.param(way, marks=pytest.mark.slow if way in LONG else ()) for way in WAYS])
+@pytest.mark.parametrize("way", [pytest.param(way, marks=() if way in FAST else pytest.mark.slow) for way in WAYS])
 def test_a_watched_fit_ends_with_the_same_bits_and_two_traces(way, blobs, tmp_path):
     Watched.seen = []
     _, expected, expected_randomness = run(way, blobs, tmp_path / "plain", with_callback=False)

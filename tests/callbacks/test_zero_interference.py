@@ -93,7 +93,7 @@ def run(blobs, kind, optimizer, seed, with_callback, tmp_path, as_dataset):
     )
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("ema", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 def test_weights_optimizer_history_and_random_states_are_the_same_bits(blobs, kind, optimizer, tmp_path):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
 from tensorboard.data import provider as data
 from tensorboard.data import server_ingester
 from tensorboard.util import grpc_util
@@ -75,9 +76,23 @@ def _data_server(logdir: Path | str) -> Iterator[Any]:
                 address = f"localhost:{int(port_file.read_text())}"
                 credentials = grpc_util.ChannelCredsType.LOCAL
                 ingester = server_ingester.ExistingServerDataIngester(address, channel_creds_type=credentials)
+                _await_first_reading(ingester.data_provider, Path(logdir))
                 yield ingester.data_provider
             finally:
                 server.kill()
+
+
+def _await_first_reading(provider: Any, logdir: Path) -> None:
+    """The server answers before it has read: waits for all runs, and for three equal answers about what they hold."""
+    runs = {str(path.parent.relative_to(logdir)) for path in logdir.rglob("*tfevents*")}
+    give_up, seen = time.monotonic() + 20, []
+    while time.monotonic() < give_up and not (len(seen) > 2 and seen[-1] == seen[-2] == seen[-3]):
+        time.sleep(0.05)
+        listed = {run.run_name for run in provider.list_runs(RequestContext(), experiment_id="")}
+        found = (
+            provider.list_tensors(RequestContext(), experiment_id="", plugin_name="privacy") if runs <= listed else None
+        )
+        seen = [] if found is None else [*seen, repr(found)]
 
 
 class HeldProvider:
