@@ -50,10 +50,11 @@ def write_layout(log_dir: str | os.PathLike[str], name: str) -> None:
     import tensorflow as tf
     from tensorboard.plugins.custom_scalar import metadata
 
+    from .default_writer import writing_to
+
     about = metadata.create_summary_metadata()
     content = tf.constant(charts_layout(name).SerializeToString())
     writer = tf.summary.create_file_writer(f"{os.fspath(log_dir).rstrip('/')}/{name}")
-    # Keras' own TensorBoard callback switches recording off between its epochs.
-    with writer.as_default(0), tf.summary.record_if(True):
+    with writing_to(writer, 0):
         tf.summary.write(metadata.CONFIG_SUMMARY_TAG, content, metadata=about)
     writer.close()

@@ -18,6 +18,8 @@ from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, SummaryMetad
 
 from privacy_callbacks.attacks.report import LeakageReport
 
+from .default_writer import writing_to
+
 
 class TensorBoardLog:
     """Writes reports as scalars into `<log_dir>/<name>/<attack>`, and their tables as text.
@@ -64,8 +66,7 @@ class TensorBoardLog:
         self._write_figures(named, attack, step, about)
 
     def _write_figures(self, found: Mapping[str, float], attack: str, step: int, meanings: Mapping[str, str]) -> None:
-        # Keras' own TensorBoard callback switches recording off between its epochs.
-        with self._writer(attack).as_default(step), tf.summary.record_if(True):
+        with writing_to(self._writer(attack), step):
             for tag, value in found.items():
                 # With the first value alone: that is the one TensorBoard shows, and they are larger than the numbers.
                 new = (attack, tag) not in self._described
@@ -79,12 +80,12 @@ class TensorBoardLog:
     def lines(self, text: str, attack: str, tag: str, step: int) -> None:
         """Lines of text as they are, in an attack's run."""
         table = "\n".join(f"    {line}" for line in text.split("\n"))
-        with self._writer(attack).as_default(step), tf.summary.record_if(True):
+        with writing_to(self._writer(attack), step):
             tf.summary.text(f"{self._name}/{tag}", table)
 
     def picture(self, pixels: NDArray[np.uint8], attack: str, tag: str, step: int) -> None:
         """A picture [height, width, channels], under Images, in an attack's run."""
-        with self._writer(attack).as_default(step), tf.summary.record_if(True):
+        with writing_to(self._writer(attack), step):
             tf.summary.image(f"{self._name}/{tag}", pixels[None])
 
     def plugin_data(self, attack: str, kind: str, content: bytes, step: int) -> None:
@@ -93,7 +94,7 @@ class TensorBoardLog:
         plugin = SummaryMetadata.PluginData(plugin_name="privacy", content=json.dumps(about).encode())
         # Without a data class TensorBoard's data provider does not list it.
         metadata = SummaryMetadata(plugin_data=plugin, data_class=DATA_CLASS_TENSOR)
-        with self._writer(attack).as_default(step), tf.summary.record_if(True):
+        with writing_to(self._writer(attack), step):
             tf.summary.write(f"{self._name}/privacy_{kind}", tf.constant(content), step, metadata)
 
     def flush(self) -> None:
