@@ -85,7 +85,7 @@ def _data_server(logdir: Path | str) -> Iterator[Any]:
 def _await_first_reading(provider: Any, logdir: Path) -> None:
     """The server answers before it has read: waits for all runs, and for three equal answers about what they hold."""
     runs = {str(path.parent.relative_to(logdir)) for path in logdir.rglob("*tfevents*")}
-    give_up, seen = time.monotonic() + 20, []
+    give_up, seen = time.monotonic() + 5, []  # runs of broken files are never listed
     while time.monotonic() < give_up and not (len(seen) > 2 and seen[-1] == seen[-2] == seen[-3]):
         time.sleep(0.05)
         listed = {run.run_name for run in provider.list_runs(RequestContext(), experiment_id="")}
