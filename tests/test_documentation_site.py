@@ -170,11 +170,12 @@ def test_questions_are_answered_by_what_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_model_of_a_strategy_is_audited_then_compared(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = run("distributed.md")
-    assert names["mia"].report.num_members == 898
-    assert "8 shadow models." in names["compared"].notes
+def test_a_model_of_a_strategy_is_audited_then_compared(tmp_path):
+    """In a process of its own: of two strategies in one, TensorFlow's collectives may take each other's keys."""
+    checks = 'assert mia.report.num_members == 898\nassert "8 shadow models." in compared.notes\n'
+    (tmp_path / "page.py").write_text("\n".join([*snippets("distributed.md"), checks]))
+    done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-2_000:]
 
 
 @pytest.mark.parametrize("page", [*PAGES, "index.md"])
