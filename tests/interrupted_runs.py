@@ -1,7 +1,9 @@
 """Fits and fleets in processes of their own, to be killed; a server that has imported TensorFlow forks them."""
 
+import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import time
@@ -58,11 +60,27 @@ def fit_in_lockstep(folder, engine, out):
         shadow_models=plan(folder / "fleet", engine),
         on_error="raise",
     )
+    if not _can_go_on_from(folder / "backup"):
+        shutil.rmtree(folder / "backup", ignore_errors=True)
     backup = keras.callbacks.BackupAndRestore(str(folder / "backup"), double_checkpoint=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         target().fit(*members, batch_size=10, epochs=EPOCHS, verbose=0, shuffle=False, callbacks=[mia, backup])
     _write(out, mia.shadow_signals[EPOCHS - 1])
+
+
+def _can_go_on_from(backup):
+    """True if epochs are left to train from what Keras kept there.
+
+    Keras writes both files in place: killed amid its first backup, or while it deletes the last one, it leaves what ends every
+    later fit, or lets it train nothing. A person deletes the folder then; so does this test, and the fit begins anew.
+    """
+    try:
+        epoch = json.loads((backup / "training_metadata.json").read_text())["epoch"]
+        target().load_weights(backup / "latest.weights.h5")
+    except Exception:
+        return False
+    return epoch < EPOCHS
 
 
 def _write(out, signals):
