@@ -7,8 +7,8 @@
     group-0003/state-00007.npz            weights, optimizer, seeds; of the newest two epochs
     group-0003/asked-00007-<digest>.npz   signals
 
-Every file is written under another name and renamed, and names the SHA-256 of what it holds. What is missing or damaged is
-made again: training is deterministic, from the newest state that is whole.
+Every file is written under another name and renamed, and names its place and the SHA-256 of what it holds. What is missing,
+damaged or in another's place is made again: training is deterministic, from the newest state that is whole.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ class FleetFiles:
         """
         if self.manifest:
             return
-        write_arrays(self.folder / "pool.npz", [hashes], {})
+        pool = self.folder / "pool.npz"
+        write_arrays(pool, [hashes], {"place": self._place(pool)})
         self.manifest = {
             "format": _FORMAT,
             "schema_version": SCHEMA_VERSION,
@@ -154,11 +155,11 @@ class FleetFiles:
 
     def pool(self) -> NDArray[np.uint64] | None:
         """The hash of each record of the pool, as the fleet was dealt them; None if no fleet has begun here."""
-        return _told(self.folder / "pool.npz", lambda arrays, _: arrays[0]) if self.manifest else None
+        return self._told(self.folder / "pool.npz", lambda arrays, _: arrays[0]) if self.manifest else None
 
     def rates(self, epoch: int) -> tuple[NDArray[np.float32] | None] | None:
         """(the learning rates of epoch number `epoch`, from 0,), or None if it has not begun."""
-        return _told(self._rates(epoch), lambda arrays, about: (None,) if about["own"] else (arrays[0],))
+        return self._told(self._rates(epoch), lambda arrays, about: (None,) if about["own"] else (arrays[0],))
 
     def keep_rates(self, epoch: int, rates: NDArray[np.float32] | None) -> None:
         """Notes with which learning rates an epoch is trained; None = the optimizer's own."""
@@ -167,7 +168,7 @@ class FleetFiles:
     def outcome(self, group: int, epochs: int) -> Outcome | None:
         """What became of the group in the last of so many epochs; None if it has not been trained so far."""
         path = self._group(group) / f"trained-{epochs:05d}.npz"
-        return _told(path, lambda arrays, about: Outcome(arrays[0].tolist(), _numbered(about["failures"])))
+        return self._told(path, lambda arrays, about: Outcome(arrays[0].tolist(), _numbered(about["failures"])))
 
     def keep_epoch(self, group: int, epochs: int, state: Sequence[Any], outcome: Outcome) -> None:
         """Notes where the group stands after so many epochs, and lets go of states that are older than the one before."""
@@ -183,14 +184,14 @@ class FleetFiles:
         """(after how many epochs, the state), of those at most `most` the newest that is whole."""
         for epochs in reversed(self._states(group)):
             if epochs <= most:
-                held = read_arrays(self._group(group) / f"state-{epochs:05d}.npz")
-                if held is not None:
-                    return epochs, [tf.convert_to_tensor(array) for array in held[0]]
+                state = self._told(self._group(group) / f"state-{epochs:05d}.npz", lambda arrays, _: arrays)
+                if state is not None:
+                    return epochs, [tf.convert_to_tensor(array) for array in state]
         return None
 
     def answers(self, group: int, epochs: int, question: str) -> Answers | None:
         """What the group answered after so many epochs."""
-        return _told(self._asked(group, epochs, question), _answers)
+        return self._told(self._asked(group, epochs, question), _answers)
 
     def keep_answers(self, group: int, epochs: int, question: str, answers: Answers) -> None:
         """Notes what the group answered."""
@@ -220,9 +221,21 @@ class FleetFiles:
             return  # what comes later would not be reached from what is there
         try:
             path.parent.mkdir(exist_ok=True)
-            write_arrays(path, arrays, about, lasting)
+            write_arrays(path, arrays, {**about, "place": self._place(path)}, lasting)
         except OSError as reason:
             self.trouble = f"{type(reason).__name__}: {reason}"
+
+    def _told(self, path: Path, read: Callable[[list[NDArray[Any]], dict[str, Any]], T]) -> T | None:
+        """What a file's arrays and description say; None if it is not there, damaged, or another one of the fleet's files."""
+        held = read_arrays(path)
+        with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError, StopIteration):
+            # Files of earlier versions do not name their place.
+            if held is not None and held[1].get("place", self._place(path)) == self._place(path):
+                return read(*held)
+        return None
+
+    def _place(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
 
     def _read_manifest(self) -> dict[str, Any]:
         path = self.folder / "fleet.json"
@@ -262,14 +275,6 @@ class FleetFiles:
 
     def _rates(self, epoch: int) -> Path:
         return self.folder / "rates" / f"{epoch:05d}.npz"
-
-
-def _told(path: Path, read: Callable[[list[NDArray[Any]], dict[str, Any]], T]) -> T | None:
-    """What a file's arrays and description say; None if it is not there, damaged, or another one of the fleet's files."""
-    held = read_arrays(path)
-    with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError, StopIteration):
-        return None if held is None else read(*held)
-    return None
 
 
 def _answers(arrays: list[NDArray[Any]], about: dict[str, Any]) -> Answers:

@@ -92,11 +92,8 @@ def question_digest(asked: AskedRecords, queries: Queries, final: bool, reading:
 def _some_points(query: PointQueries, asked: AskedRecords) -> bytes:
     """What is asked of the first records, whatever the digest says."""
     if query.others is not None:
-        chosen = np.asarray(query.chosen, np.int64)
-        return (
-            record_hashes((*tf.nest.flatten(as_arrays(query.others.x)), *tf.nest.flatten(query.others.y))).tobytes()
-            + chosen.tobytes()
-        )
+        hashes = record_hashes((query.others.x, query.others.y))
+        return hashes.tobytes() + np.asarray(query.chosen, np.int64).tobytes()
     some = tf.nest.map_structure(lambda leaf: leaf[:_POINTS_OF], asked.x)
     points = [as_arrays(query(some, tf.constant(index), tf.constant(0))) for index in range(query.width)]
     return b"".join(record_hashes((leaf,)).tobytes() for point in points for leaf in tf.nest.flatten(point))

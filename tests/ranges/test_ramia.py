@@ -1,6 +1,7 @@
 """RaMIA: any attack about points of ranges, judged on the truth of ranges."""
 
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import keras
@@ -400,6 +401,24 @@ def test_a_kept_fleet_answers_other_radii_afresh(trained, tmp_path):
 
 
 SHADOWS4 = ShadowModels(4, epochs=2, batch_size=20, engine="stacked")
+
+
+def test_a_kept_fleet_answers_other_records_of_owners_afresh(trained, tmp_path):
+    """Their points are records; others of the same count must not be taken for the same."""
+    model, members, nonmembers = trained
+    audit_set = AuditSet(members, nonmembers, ids=(np.arange(60) // 2, 30 + np.arange(60) // 2))
+
+    def aucs(folder):
+        plan = replace(SHADOWS4, checkpoint_dir=folder)
+        for seed in (3, 4):
+            held = SameOwner(*records(120, seed), np.arange(120) // 2)
+            found = audited((model, audit_set, None), RaMIA(RMIA(), held, 2), shadow_models=plan)
+            yield float(found[0].auc)
+
+    alone, kept, again = list(aucs(None)), list(aucs(tmp_path / "fleet")), list(aucs(tmp_path / "fleet"))
+    assert kept == pytest.approx(alone, abs=1e-3)
+    assert kept[0] != kept[1]
+    assert again == kept
 
 
 # Refusals.
