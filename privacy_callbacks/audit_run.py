@@ -63,8 +63,7 @@ def run_audit(config: AuditConfig, out: Path, overwrite: bool = False, say: Say 
     files = referenced_files(config)
     check_files(config, files)
     folder = ResultFolder(out, {"command": "run", **identity(config, files, referenced_functions(config))})
-    if not overwrite and folder.finished() is not None:
-        say(f"{out} holds the finished results of this configuration; nothing to do (--overwrite computes again).")
+    if not overwrite and folder.is_finished(say):
         from privacy_callbacks.attacks.report_files import load_reports
 
         return told(judged(last_of_all_records(load_reports(out / "reports.json")), config.limits), say)

@@ -85,7 +85,7 @@ class Shadows(Section):
     checkpoint_dir: Text | None = Field(
         None,
         description="A folder where a killed run goes on, and where later runs find the models; null = `shadow_models/` of the "
-        "results, of `range` none.",
+        "results.",
     )
 
 

@@ -16,7 +16,7 @@ from .judged_limits import Say, judged, told
 from .located_yaml import ConfigError
 from .range_config import RangeConfig, referenced_files, referenced_functions
 from .result_folder import ResultFolder
-from .run_facts import Timer, check_files, described, figure, identity, shadow_plan
+from .run_facts import Timer, check_files, described, figure, fleet_folder, identity, shadow_plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +44,7 @@ def run_ranges(config: RangeConfig, out: Path, overwrite: bool = False, say: Say
     """
     check_files(config, referenced_files(config))
     folder = ResultFolder(out, identity(config, referenced_files(config), referenced_functions(config)))
-    if not overwrite and folder.finished() is not None:
-        say(f"{out} holds the finished results of this configuration; nothing to do (--overwrite computes again).")
+    if not overwrite and folder.is_finished(say):
         from privacy_callbacks.attacks.report_files import load_reports
 
         return told(judged(load_reports(out / "reports.json"), config.limits), say)
@@ -66,7 +65,8 @@ def run_ranges(config: RangeConfig, out: Path, overwrite: bool = False, say: Say
     timer.lap("target")
 
     asked = [each for each in attacks if each.range not in refused]
-    found = _audited(config, target, audit_set, asked, truths, verbose)
+    kept = fleet_folder(folder, config.run.seed, [config.attack.made()], with_owners)
+    found = _audited(config, target, audit_set, asked, truths, kept, verbose)
     reports = _in_order(attacks, found, refused)
     timer.lap("audit")
 
@@ -154,6 +154,7 @@ def _audited(
     audit_set: AuditSet,
     asked: Sequence[RangeAttacks],
     truths: Mapping[Any, Any],
+    kept: Path,
     verbose: int,
 ) -> RangeAudit:
     from privacy_callbacks.attacks.audit_warning import AuditWarning
@@ -167,7 +168,7 @@ def _audited(
             audit_set,
             attacks=[attack for each in asked for attack in (each.around, each.beside)],
             seed=config.run.seed,
-            shadow_models=shadow_plan(config.shadow_models, config.model, config.run.seed),
+            shadow_models=shadow_plan(config.shadow_models, config.model, config.run.seed, kept),
             truths=truths,
             verbose=verbose,
         )

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,19 @@ class ResultFolder:
         files = held.get("files")
         whole = isinstance(files, dict) and files and all(_digest(self.path / name) == files[name] for name in files)
         return held if whole else None
+
+    def is_finished(self, say: Callable[[str], object]) -> bool:
+        """True if these results are there, whole, which is then said.
+
+        Raises:
+          ConfigError: see `finished`.
+        """
+        found = self.finished() is not None
+        if found:
+            say(
+                f"{self.path} holds the finished results of this configuration; nothing to do (--overwrite computes again)."
+            )
+        return found
 
     @contextlib.contextmanager
     def filled(self, about: Mapping[str, Any]) -> Iterator[Path]:

@@ -99,21 +99,26 @@ def described(command: str, run: Any) -> dict[str, Any]:
 
 
 # What is asked of shadow models, and how it is told.
-_DECIDE_NO_FLEET = {"command", "run", "attacks", "attack", "slices", "level", "margin"}
+_DECIDE_NO_FLEET = {
+    *("command", "run", "attacks", "attack", "slices", "level", "margin"),
+    *("range", "ranges", "centre", "queries", "aggregate"),
+}
 
 
-def fleet_folder(folder: ResultFolder, seed: int, attacks: Iterable[Attack]) -> Path:
+def fleet_folder(folder: ResultFolder, seed: int, attacks: Iterable[Attack], by_owner: bool = False) -> Path:
     """Where shadow models are kept: under a name made of what decides them, so that no others are in the way.
 
     Args:
       folder: of the results, with their identity.
       seed: of the run.
       attacks: which may set some of the records aside.
+      by_owner: whether the records were dealt by their owners.
     """
     from privacy_callbacks.attacks.attack import needs
 
     decides = {name: part for name, part in folder.identity.items() if name not in _DECIDE_NO_FLEET}
     decides |= {"seed": seed, "population": any(needs(attack).population for attack in attacks)}
+    decides |= {"by_owner": True} if by_owner else {}
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     return folder.path / "shadow_models" / digest[:16]
 

@@ -43,8 +43,7 @@ def run_unlearn(config: UnlearnConfig, out: Path, overwrite: bool = False, say: 
     about_all = identity(config, files, referenced_functions(config))
     about_all.pop("passes")
     folder = ResultFolder(out, {"command": "unlearn", **about_all})
-    if not overwrite and folder.finished() is not None:
-        say(f"{out} holds the finished results of this configuration; nothing to do (--overwrite computes again).")
+    if not overwrite and folder.is_finished(say):
         return _judged(config, json.loads((out / RESULT).read_text(encoding="utf-8"))["verdict"], say)
     timer, about = Timer(), described("unlearn", config.run)
     data, forget = _parted(config, configured_data(config.data, config.run.seed, by_owner=False))

@@ -44,6 +44,7 @@ queries: 4
 aggregate: {kind: trimmed_mean, keep: [0.25, 1]}
 """
 RESULTS = {"config.yaml", "range.png", "ranges.csv", "reports.json", "run.json", "summary.csv"}
+KEPT = {"models", "shadow_models"}
 
 
 @pytest.fixture
@@ -393,7 +394,7 @@ def test_a_run_leaves_results_that_can_be_read_and_runs_once(audit):
     done = audit(TINY, "--out", "out")
     assert done.exit_code == 0, done.output
     out = Path("out")
-    assert {file.name for file in out.iterdir() if file.suffix != ".npz"} == {*RESULTS, "models"}
+    assert {file.name for file in out.iterdir() if file.suffix != ".npz"} == {*RESULTS, *KEPT}
     reports = load_reports(out / "reports.json")
     assert [report.attack for report in reports] == ["ramia", "ramia_centre"]
     assert all(report.roc is not None for report in reports)
@@ -431,7 +432,7 @@ def test_a_run_leaves_results_that_can_be_read_and_runs_once(audit):
     replaced = audit(changed("0.5", "0.7"), "--out", "out", "--overwrite")
     assert replaced.exit_code == 0, replaced.output
     assert "target: found" in replaced.output
-    assert len(list((out / "models").iterdir())) == 1
+    assert [len(list((out / kept).iterdir())) for kept in KEPT] == [1, 1]
     assert len(list(out.glob("reports.json.curves-*.npz"))) == 1
 
 
@@ -442,7 +443,7 @@ def test_a_run_that_fails_in_the_middle_leaves_no_results(audit, monkeypatch):
     monkeypatch.setattr("privacy_callbacks.range_picture.range_picture", fail)
     done = audit(TINY, "--out", "out")
     assert "killed here" in repr(done.exception)
-    assert [file.name for file in Path("out").iterdir()] == ["models"]
+    assert {file.name for file in Path("out").iterdir()} == KEPT
     assert [file.suffix for file in Path("out/models").iterdir()] == [".keras"]
 
 
@@ -465,6 +466,35 @@ def test_several_sizes_a_centre_and_tensorboard(audit):
     assert {folder.name for folder in Path("logs/ramia").iterdir()} == {"range_attack", "point_attack"}
     held = pd.read_csv("out/ranges.csv")
     assert not held["centre_in_training"].any()  # queries lie near to members
+
+
+def test_another_range_asks_the_same_shadow_models(audit):
+    assert audit(TINY, "--out", "out").exit_code == 0
+    trained = {file: file.stat().st_mtime_ns for file in Path("out/shadow_models").rglob("trained-*")}
+    assert trained
+    assert audit(changed("0.5", "0.7"), "--out", "out", "--overwrite").exit_code == 0
+    assert trained == {file: file.stat().st_mtime_ns for file in Path("out/shadow_models").rglob("trained-*")}
+    assert audit(changed("0.5", "0.7"), "--out", "anew").exit_code == 0
+    assert Path("anew/ranges.csv").read_text() == Path("out/ranges.csv").read_text()
+
+
+def test_shadow_models_of_records_dealt_by_owner_are_not_in_the_way_of_others(audit):
+    rng = np.random.default_rng(0)
+    owners = np.array([f"o{row % 50}" for row in range(400)])
+    np.savez("r.npz", x=rng.normal(size=(400, 4)).astype("f"), y=rng.integers(0, 2, 400), owners=owners)
+    text = """\
+run: {seed: 1}
+data: {file: r.npz, members: 100, nonmembers: 100, held_out: 2}
+model: {train: {hidden: [4], epochs: 2}}
+shadow_models: {num_models: 4, engine: compiled}
+range: {kind: same_owner}
+attack: lira
+queries: 4
+"""
+    assert audit(text, "--out", "out").exit_code == 0
+    done = audit(text.replace("{kind: same_owner}", "{kind: ball, radius: 0.1}"), "--out", "out", "--overwrite")
+    assert done.exit_code == 0, done.output
+    assert len(list(Path("out/shadow_models").iterdir())) == 2
 
 
 def test_owners_missing_columns_and_a_model_of_ones_own(audit, monkeypatch):
@@ -543,7 +573,7 @@ def test_a_run_killed_while_it_writes_leaves_nothing_half_written_and_the_next_o
         run.kill()
     assert not {file.name for file in out.iterdir()} & RESULTS
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
-    assert {file.name for file in out.iterdir() if file.suffix != ".npz"} == {*RESULTS, "models"}
+    assert {file.name for file in out.iterdir() if file.suffix != ".npz"} == {*RESULTS, *KEPT}
 
 
 # ---------------------------------------------------------------------------------------------------------- the command
