@@ -9,6 +9,7 @@ the simulation, 1 %) is marked with `!`. The bounds on ε are studied by `benchm
 import argparse
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from calibration_worlds import LAWS, NORMAL, Law
@@ -204,27 +205,29 @@ def tell(world, tally):
     return outside
 
 
-def studies(thin):
-    """(what is simulated, its tally), one after the other."""
-    worlds = 200 if thin else 2_000
+def studies(thin, worlds=None):
+    """(what is simulated, a function that does it and gives its tally), one after the other."""
+    worlds = worlds or (200 if thin else 2_000)
     for law in LAWS:
         sizes = (*SIDES, LARGE) if law.name in LAWS_AT_LARGE else SIDES
-        for members, nonmembers in SIDES[:3] if thin else sizes:
-            yield f"{law.name}, {members:,} + {nonmembers:,}", threshold_worlds(law, members, nonmembers, worlds)
-    yield "10 slices of 400 + 400", sliced_worlds(worlds)
-    yield (
-        "looks at 200 + 200, leak-free",
-        looked_at_again_and_again(worlds // 2 if thin else worlds, 20 if thin else 100),
-    )
+        for sides in SIDES[:3] if thin else sizes:
+            yield f"{law.name}, {sides[0]:,} + {sides[1]:,}", partial(threshold_worlds, law, *sides, worlds)
+    yield "10 slices of 400 + 400", partial(sliced_worlds, worlds)
+    looked_at = (worlds // 2, 20) if thin else (worlds, 100)
+    yield "looks at 200 + 200, leak-free", partial(looked_at_again_and_again, *looked_at)
     for gain, side in ((0.0, 200), (0.0, 1_000), (0.5, 1_000)):
-        yield f"trained, gain {gain}, {side:,} a side", trained_worlds(gain, side, worlds // 2)
+        yield f"trained, gain {gain}, {side:,} a side", partial(trained_worlds, gain, side, worlds // 2)
     for gain, side in ((0.0, 50), (0.0, 200), (0.5, 200), (2.0, 200)):
-        yield f"shadow models, gain {gain}, {side:,} a side", shadow_worlds(gain, side, worlds)
-        yield f"ranges, gain {gain}, {side:,} a side", ranged_worlds(gain, side, worlds)
+        yield f"shadow models, gain {gain}, {side:,} a side", partial(shadow_worlds, gain, side, worlds)
+        yield f"ranges, gain {gain}, {side:,} a side", partial(ranged_worlds, gain, side, worlds)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--thin", action="store_true", help="a slice of seconds: fewer worlds, smaller sizes")
-    marked = [row for study in studies(parser.parse_args().thin) for row in tell(*study)]
+    parser.add_argument("--only", default="", help="what a study's name begins with, such as 'null, 1,000 + 1,000'")
+    parser.add_argument("--worlds", type=int, default=None, help="how many worlds a cell")
+    options = parser.parse_args()
+    chosen = [study for study in studies(options.thin, options.worlds) if study[0].startswith(options.only)]
+    marked = [row for name, simulated in chosen for row in tell(name, simulated())]
     print(f"\n{len(marked)} marked")

@@ -1,30 +1,12 @@
 """The Python of docs/unlearning.md and docs/epsilon.md runs as it stands there, and shows what the pages say it shows."""
 
 import re
-import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
+from documented import DOCS, run, snippets
 
-from privacy_callbacks import AuditWarning
-
-DOCS = Path(__file__).parents[1] / "docs"
 PAGES = "unlearning.md", "epsilon.md"
-
-
-def run(page):
-    """The names that a page's snippets leave behind."""
-    names: dict = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AuditWarning)
-        for snippet in snippets(page):
-            exec(snippet, names)
-    return names
-
-
-def snippets(page):
-    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), flags=re.DOTALL)
 
 
 @pytest.mark.slow

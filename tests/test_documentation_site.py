@@ -5,17 +5,15 @@ import os
 import re
 import subprocess
 import sys
-import warnings
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
+from documented import DOCS, run, snippets
 from scipy.stats import norm
 
-from privacy_callbacks import AuditWarning, MIACallback
+from privacy_callbacks import MIACallback
 
-DOCS = Path(__file__).parents[1] / "docs"
 # Pages whose snippets run here; the others have tests of their own.
 PAGES = (
     "tutorial.md",
@@ -32,20 +30,6 @@ TOOLS = "sphinx", "myst_parser", "furo"
 
 def text(page):
     return (DOCS / page).read_text()
-
-
-def snippets(page):
-    return re.findall(r"```python\n(.*?)```", text(page), flags=re.DOTALL)
-
-
-def run(page):
-    """The names that a page's snippets leave behind."""
-    names: dict = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AuditWarning)
-        for snippet in snippets(page):
-            exec(snippet, names)
-    return names
 
 
 def rows(page, first_cells):

@@ -4,12 +4,12 @@ The slow tests run benchmarks/growth.py at its thin sizes; each size is measured
 """
 
 import sys
-import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from held_memory import peak
 
 import privacy_callbacks.attacks.sampling as sampling
 from privacy_callbacks import MIACallback
@@ -35,16 +35,6 @@ def growth(monkeypatch):
 @pytest.fixture
 def long_runs(growth):
     return sys.modules["long_runs"]
-
-
-def peak(task):
-    """Bytes held at the worst moment beyond what was there before."""
-    tracemalloc.start()
-    try:
-        task()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 @dataclass(frozen=True)

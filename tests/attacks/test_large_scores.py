@@ -1,9 +1,8 @@
 """Hundreds of thousands of scores: the report's memory, and its numbers, which are then summed and dealt in pieces."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
+from held_memory import peak
 from scipy import special, stats
 
 from privacy_callbacks.attacks import LeakageReport, RocCurve
@@ -23,16 +22,6 @@ def scores_of(kind, side=SIDE, gain=0.1):
     elif kind == "one tie":
         scores[rng.random(2 * side) < 0.05] = 0
     return scores, is_member
-
-
-def peak(task):
-    """Bytes held at the worst moment beyond what was there before."""
-    tracemalloc.start()
-    try:
-        task()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def sort(scores, is_member):
