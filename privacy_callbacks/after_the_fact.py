@@ -19,7 +19,8 @@ from privacy_callbacks.attacks.shadow_pool import pool_of
 from privacy_callbacks.attacks.true_membership import QueryTruth, Relation
 
 from .attack_choice import refuse_few_shadow_models
-from .auditing import Audit, Auditor
+from .audit_outcome import Audit
+from .auditing import Auditor
 from .live_epsilon import LiveEpsilon, epsilon_plan
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from privacy_callbacks.attacks.asked_queries import Queries
-from privacy_callbacks.attacks.attack import Attack, AttackContext, Needs, Signals, named_attacks, needs
+from privacy_callbacks.attacks.attack import Attack, Signals, named_attacks, needs
 from privacy_callbacks.attacks.audit_set import AuditSet
 from privacy_callbacks.attacks.compiled_pass import SignalPass
 from privacy_callbacks.attacks.report import LeakageReport, failed_report
@@ -18,12 +17,13 @@ from privacy_callbacks.attacks.shadow_requests import known_to, shadow_relations
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.shadow_training import ShadowRequest
 from privacy_callbacks.attacks.slices import Slice
-from privacy_callbacks.attacks.true_membership import QueryTruth, Relation, truth_of
+from privacy_callbacks.attacks.true_membership import QueryTruth, Relation
 
+from .adversary_knowledge import AdversaryKnowledge, class_numbers
 from .attack_choice import completed, default_attacks, placed, pointing_at_the_strongest, refuse_unfit
-from .audited_features import audited_features, audited_inputs
+from .audit_outcome import Audit
 from .experiment import look_at
-from .judging import ScoredRecords, judged, scored
+from .judging import ScoredRecords, judged
 from .slicing import SlicePlan
 from .weight_fingerprint import fingerprint
 
@@ -31,46 +31,6 @@ _POSTPONED = "not audited at this step: shadow models are trained after the targ
 
 # What shadow models answered, by the queries they were asked.
 ShadowAnswers = Mapping[Queries, ShadowSignals]
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What one audit found.
-
-    Attributes:
-      step: the epoch it belongs to; −1 = before training, None = outside of any.
-      reports: one an attack, the headline's first; then those on slices, attack by attack.
-      scores: by attack, for those that succeeded: float[n], NaN for records that the attack could not score.
-      signals: of the records as they are, those that attacks or slices read; None if the model gave no finite outputs.
-      fingerprint: of the weights it speaks of.
-      postponed: attacks that wait for shadow models; their reports say so.
-      num_sliced: how many of the reports are on slices.
-      unsliced: why there are no slices, if some were asked for.
-    """
-
-    step: int | None
-    reports: tuple[LeakageReport, ...]
-    scores: Mapping[str, NDArray[np.float64]]
-    signals: Signals | None
-    fingerprint: str
-    postponed: frozenset[str] = frozenset()
-    num_sliced: int = 0
-    unsliced: str | None = None
-
-    @property
-    def loss(self) -> NDArray[np.float64] | None:
-        """float[n], minus each record's loss."""
-        return None if self.signals is None else self.signals["loss"][:, 0]
-
-    @property
-    def whole(self) -> tuple[LeakageReport, ...]:
-        """The reports on all records, without those on slices."""
-        return self.reports[: len(self.reports) - self.num_sliced]
-
-    @property
-    def sliced(self) -> tuple[LeakageReport, ...]:
-        """The reports on slices."""
-        return self.reports[len(self.reports) - self.num_sliced :]
 
 
 class _First(NamedTuple):
@@ -128,28 +88,16 @@ class Auditor:
         given = completed(named_attacks(attacks), self._pass.head)
         refuse_unfit(given, self._pass.head, with_shadows)
         self.attacks = placed(given, audit_set)
+        self._plan = SlicePlan(slices, audit_set, class_numbers(self._pass.head.labels), self.has_classes)
         # The loss is always kept: its course over the epochs ranks the members at risk.
-        self._plan = SlicePlan(slices, audit_set, self._classes, self.has_classes)
-        self._wanted: dict[Queries, tuple[str, ...]] = {(): tuple(dict.fromkeys(["loss", *self._plan.signals]))}
-        for attack in self.attacks.values():
-            asked = needs(attack).queries
-            self._wanted[asked] = tuple(dict.fromkeys([*self._wanted.get(asked, ()), *attack.signals]))
+        always = ("loss", *self._plan.signals)
         self.remarks = list(self._pass.remarks)
         self.experiment = look_at(audit_set, self.labels, model, loss, blind=blind_baseline, seed=seed)
         self.warnings, self.void = list(self.experiment.warnings), self.experiment.void
-        self._features: tuple[NDArray[Any] | None, NDArray[Any] | None] = None, None
-        if any(needs(attack).inputs for attack in self.attacks.values()):
-            self._features = audited_features(audit_set, seed)
-        alone = any(needs(attack).features == "inputs" for attack in self.attacks.values())
-        self._inputs = audited_inputs(audit_set, seed) if alone else None
+        self._knowledge = AdversaryKnowledge(self._pass, audit_set, self.attacks.values(), always, seed, truths)
         # Asked and tried once now, so that whatever does not fit is refused before training.
-        answers = self._answers()
+        answers = self._knowledge.answers()
         self._plan.slices(answers[()])
-        self._truths = {
-            relation: (truths or {}).get(relation) or truth_of(relation, audit_set)
-            for relation in dict.fromkeys(needs(attack).relation for attack in self.attacks.values())
-            if relation is not None
-        }
         self._first: _First | None = _First(fingerprint(model), answers, self._tried(answers, in_fit))
 
     @property
@@ -159,11 +107,6 @@ class Auditor:
         if labels is not None:
             return labels
         return None if isinstance(self._audit_set.y, (dict, tuple)) else self._audit_set.y.numpy()
-
-    @property
-    def _classes(self) -> NDArray[np.int64] | None:
-        """int[n], class numbers; None where a record has no single one."""
-        return _single_classes(self._pass.head.labels)
 
     @property
     def has_classes(self) -> bool:
@@ -205,7 +148,7 @@ class Auditor:
         weights = fingerprint(self._model)
         try:
             answers, known_scores = self._answers_now(weights)
-            populations = self._populations()
+            populations = self._knowledge.populations()
         except Exception as error:
             if strict:
                 raise
@@ -224,7 +167,7 @@ class Auditor:
                 if wish.shadows and isinstance(shadows, Exception):
                     raise shadows
                 known = known_to(wish, shadows) if wish.shadows and isinstance(shadows, Mapping) else None
-                found = known_scores.get(name) or self._scored(attack, answers, populations, course, known)
+                found = known_scores.get(name) or self._knowledge.scored(attack, answers, populations, course, known)
                 told = () if known is None else (f"{known.num_models} shadow models.", *known.warnings)
                 whole, *parts = judged(
                     name,
@@ -234,7 +177,7 @@ class Auditor:
                     slices,
                     self._seed,
                     (*notes, *told, *remarks, *self._pass.notes, *self.experiment.notes),
-                    self._truth_for(attack),
+                    self._knowledge.truth_of(attack),
                     step=step,
                     warnings=tuple(self.warnings),
                     void=self.void,
@@ -259,10 +202,10 @@ class Auditor:
             wish = needs(attack)
             if not wish.shadows:
                 continue
-            answers = self._first.answers if self._first is not None else self._answers()
+            answers = self._first.answers if self._first is not None else self._knowledge.answers()
             course, known = [answers[()]["loss"][:, 0]], known_to(wish, shadows)
             try:
-                found = self._scored(attack, answers, self._populations(), course, known).values
+                found = self._knowledge.scored(attack, answers, self._knowledge.populations(), course, known).values
             except ValueError as reason:
                 raise ValueError(f"attack {name!r} cannot work with these shadow models: {reason}") from reason
             if np.isnan(found).all():
@@ -287,17 +230,17 @@ class Auditor:
         first, self._first = self._first, None
         if first is not None and first.fingerprint == weights:
             return first.answers, first.scores
-        return self._answers(), {}
+        return self._knowledge.answers(), {}
 
     def _tried(self, answers: dict[Queries, Signals], in_fit: bool) -> dict[str, ScoredRecords]:
         """What attacks of this package find now that need no shadow models: what they miss, they say before training."""
-        populations, found = self._populations(), {}
+        populations, found = self._knowledge.populations(), {}
         course = [answers[()]["loss"][:, 0]] if in_fit else None
         for name, attack in self.attacks.items():
             if needs(attack).shadows or not type(attack).__module__.startswith(f"{__package__}."):
                 continue
             try:
-                found[name] = self._scored(attack, answers, populations, course)
+                found[name] = self._knowledge.scored(attack, answers, populations, course)
             except ValueError as reason:
                 raise ValueError(f"attack {name!r}: {reason}") from reason
         return found
@@ -311,59 +254,6 @@ class Auditor:
                 raise
             return [], (f"no slices: {reason or type(reason).__name__}",)
 
-    def _answers(self) -> dict[Queries, Signals]:
-        return {queries: self._pass.signals(names, queries) for queries, names in self._wanted.items()}
-
-    def _populations(self) -> dict[Queries, Signals]:
-        """The population's signals, for each kind of queries of which an attack wants to know them."""
-        wanted: dict[Queries, tuple[str, ...]] = {}
-        for attack in self.attacks.values():
-            if needs(attack).population:
-                asked = needs(attack).population_queries
-                wanted[asked] = tuple(dict.fromkeys([*wanted.get(asked, ()), *attack.signals]))
-        found = {queries: self._pass.population_signals(names, queries) for queries, names in wanted.items()}
-        if not found:
-            return found
-        labels = _single_classes(self._pass.population_labels)
-        return {
-            queries: signals.beside(labels=labels, features=self._features[1]) for queries, signals in found.items()
-        }
-
-    def _scored(
-        self,
-        attack: Attack,
-        answers: Mapping[Queries, Signals],
-        populations: Mapping[Queries, Signals],
-        course: Sequence[NDArray[Any]] | None,
-        shadows: ShadowSignals | None = None,
-    ) -> ScoredRecords:
-        """What the attack finds when it is given what it asks for, and nothing else."""
-        wish = needs(attack)
-        own = answers[wish.queries]
-        population = populations.get(wish.population_queries) if wish.population else None
-        context = AttackContext(population, self._seed, shadows)
-        signals = Signals({name: own[name] for name in attack.signals}).beside(
-            labels=self._classes,
-            features=self._features_for(wish),
-            course=np.stack(course) if wish.course and course is not None else None,
-        )
-        return scored(attack, signals, self._audit_set, context, self._truth_for(attack))
-
     def truth_of(self, name: str) -> QueryTruth | None:
         """What is true of an attack's queries; None if that is the records' membership."""
-        return self._truth_for(self.attacks[name])
-
-    def _truth_for(self, attack: Attack) -> QueryTruth | None:
-        relation = needs(attack).relation
-        return None if relation is None else self._truths[relation]
-
-    def _features_for(self, wish: Needs) -> NDArray[Any] | None:
-        """The records as numbers, of the kind this attack reads."""
-        if wish.features == "last_layer":
-            return self._pass.last_layer_inputs()
-        return self._inputs if wish.features == "inputs" else self._features[0] if wish.inputs else None
-
-
-def _single_classes(labels: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
-    """The class numbers, if a record has one."""
-    return labels if labels is not None and labels.ndim == 1 else None
+        return self._knowledge.truth_of(self.attacks[name])

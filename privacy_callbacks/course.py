@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from privacy_callbacks.attacks.report import LeakageReport
 
-from .auditing import Audit
+from .audit_outcome import Audit
 
 BEFORE_TRAINING = -1
 _OFTEN = 20

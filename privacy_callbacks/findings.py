@@ -19,7 +19,8 @@ from privacy_callbacks.attacks.report_page import reports_to_html
 from privacy_callbacks.attacks.shadow_signals import ShadowSignals
 from privacy_callbacks.attacks.verdict import LeakVerdict, leak_verdict
 
-from .auditing import Audit, Auditor, ShadowAnswers
+from .audit_outcome import Audit
+from .auditing import Auditor, ShadowAnswers
 from .course import Course
 from .experiment import owners
 from .live_epsilon import LiveEpsilon

@@ -14,7 +14,7 @@ from privacy_callbacks.attacks.looks import EpsilonOverLooks
 from privacy_callbacks.attacks.one_run_guesses import check_guesses
 from privacy_callbacks.attacks.several_guesses import SEVERAL
 
-from .auditing import Audit
+from .audit_outcome import Audit
 from .course import BEFORE_TRAINING
 
 _KEPT_FOR_THE_LAST = 0.5

@@ -22,7 +22,8 @@ from privacy_callbacks.attacks.verdict import check_alpha
 
 from .after_the_fact import audit_set_for
 from .attack_choice import shadow_attacks
-from .auditing import Audit, Auditor
+from .audit_outcome import Audit
+from .auditing import Auditor
 from .callback_arguments import check_on_error, check_prefix, whole_number
 from .course import BEFORE_TRAINING, Course
 from .findings import HELD_NOW, Findings

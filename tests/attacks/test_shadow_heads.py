@@ -281,7 +281,7 @@ def test_heads_do_not_see_the_label_among_the_inputs():
     model = compiled(MODELS["sequential, logits"]())
     mia = MIACallback(members, nonmembers, attacks=[ShadowHeads("inputs")], blind_baseline=False)
     model.fit(*members, epochs=1, verbose=0, callbacks=[mia])
-    assert mia._auditor._inputs.shape == (240, 6)
+    assert mia._auditor._knowledge._inputs.shape == (240, 6)
 
 
 def _tokens():
