@@ -229,45 +229,16 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
         if self.audit_set is None:
             self.audit_set = self._draw()
         build_model(self.model, self.audit_set.x)
-        auditor = Auditor(
-            self.model,
-            self.audit_set,
-            self._attacks,
-            loss=self._loss,
-            batch_size=self._batch_size,
-            seed=self._seed,
-            with_shadows=self._shadow_models is not None,
-            output=self._output,
-            blind_baseline=self._blind_baseline,
-            slices=self._slices,
-        )
-        self._auditor = auditor
-        steps, split = (self.params or {}).get("steps"), self._sides[0]
-        doubt = doubt_about_split(split, steps, fit) if isinstance(split, CanarySplit) else None
-        if isinstance(split, CanarySplit):
-            auditor.warnings += [] if doubt is None else [f"{doubt}."]
-        else:
-            auditor.warnings += doubts_about_members(self.audit_set.available[0], steps, fit)
-        auditor.warnings += deciding_by_nonmembers(self.audit_set, fit)
-        auditor.remarks += altering_data(self.audit_set, fit)
+        self._auditor = auditor = self._new_auditor()
+        doubt = self._look_at_fit(auditor, fit)
         if self._log_pictures:
             picture_grid(images_of(self.audit_set, np.arange(1)))
         if self._shadow_models is not None:
             self._lockstep = self._new_lockstep(self._shadow_models, fit)
             auditor.warnings += self._lockstep.warnings
-        plan = epsilon_plan(self._epsilon, self.audit_set)
-        if plan is not None:
-            headline, epochs = next(iter(auditor.attacks.values())), int((self.params or {}).get("epochs") or 0)
-            only, last = self._every == "train_end", epochs - 1 if epochs else None
-            self._live_epsilon = LiveEpsilon(plan, headline, self.audit_set, doubt, only=only, last_step=last)
-        carries, live = self._every != "train_end", self._live_epsilon
-        self._publisher = Publisher(
-            self.model, self.name, list(auditor.attacks), self._log_dir, carries, None if live is None else live.name
-        )
-        doubts = readers_placed_too_early(self, self._publisher.keys, fit)
-        if self._shadow_models is not None and self._shadow_models.schedule == "train_end":
-            doubts += readers_of_nothing(self._publisher.keys_of(shadow_attacks(auditor.attacks)), fit)
-        for sentence in (*auditor.warnings, *auditor.remarks, *doubts):
+        self._live_epsilon = self._new_live_epsilon(auditor, doubt)
+        self._publisher = self._new_publisher(auditor)
+        for sentence in (*auditor.warnings, *auditor.remarks, *self._doubts_about_readers(fit)):
             self._warn(sentence)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -332,6 +303,57 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
 
     def _draw(self) -> AuditSet:
         return audit_set_for(*self._sides, self._attacks, self._population, self._audit_size, self._seed)
+
+    def _new_auditor(self) -> Auditor:
+        assert self.audit_set is not None
+        return Auditor(
+            self.model,
+            self.audit_set,
+            self._attacks,
+            loss=self._loss,
+            batch_size=self._batch_size,
+            seed=self._seed,
+            with_shadows=self._shadow_models is not None,
+            output=self._output,
+            blind_baseline=self._blind_baseline,
+            slices=self._slices,
+        )
+
+    def _look_at_fit(self, auditor: Auditor, fit: FitCall) -> str | None:
+        """Notes what is doubtful about the records that fit trains on; returns why they are not those of the split, if so."""
+        assert self.audit_set is not None
+        steps, split, doubt = (self.params or {}).get("steps"), self._sides[0], None
+        if isinstance(split, CanarySplit):
+            doubt = doubt_about_split(split, steps, fit)
+            auditor.warnings += [] if doubt is None else [f"{doubt}."]
+        else:
+            auditor.warnings += doubts_about_members(self.audit_set.available[0], steps, fit)
+        auditor.warnings += deciding_by_nonmembers(self.audit_set, fit)
+        auditor.remarks += altering_data(self.audit_set, fit)
+        return doubt
+
+    def _new_live_epsilon(self, auditor: Auditor, doubt: str | None) -> LiveEpsilon | None:
+        plan = epsilon_plan(self._epsilon, self.audit_set)
+        if plan is None:
+            return None
+        assert self.audit_set is not None
+        headline, epochs = next(iter(auditor.attacks.values())), int((self.params or {}).get("epochs") or 0)
+        only, last = self._every == "train_end", epochs - 1 if epochs else None
+        return LiveEpsilon(plan, headline, self.audit_set, doubt, only=only, last_step=last)
+
+    def _new_publisher(self, auditor: Auditor) -> Publisher:
+        carries, live = self._every != "train_end", self._live_epsilon
+        names, epsilon = list(auditor.attacks), None if live is None else live.name
+        return Publisher(self.model, self.name, names, self._log_dir, carries, epsilon)
+
+    def _doubts_about_readers(self, fit: FitCall) -> list[str]:
+        """Callbacks of this fit that would read log keys too early, or such as never hold a number."""
+        assert self._auditor is not None
+        assert self._publisher is not None
+        doubts = readers_placed_too_early(self, self._publisher.keys, fit)
+        if self._shadow_models is not None and self._shadow_models.schedule == "train_end":
+            doubts += readers_of_nothing(self._publisher.keys_of(shadow_attacks(self._auditor.attacks)), fit)
+        return doubts
 
     def _new_lockstep(self, plan: ShadowModels, fit: FitCall) -> Lockstep:
         assert self._auditor is not None
