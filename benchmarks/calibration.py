@@ -216,7 +216,7 @@ def studies(thin, worlds=None):
     looked_at = (worlds // 2, 20) if thin else (worlds, 100)
     yield "looks at 200 + 200, leak-free", partial(looked_at_again_and_again, *looked_at)
     for gain, side in ((0.0, 200), (0.0, 1_000), (0.5, 1_000)):
-        yield f"trained, gain {gain}, {side:,} a side", partial(trained_worlds, gain, side, worlds // 2)
+        yield f"trained, gain {gain}, {side:,} a side", partial(trained_worlds, gain, side, worlds)
     for gain, side in ((0.0, 50), (0.0, 200), (0.5, 200), (2.0, 200)):
         yield f"shadow models, gain {gain}, {side:,} a side", partial(shadow_worlds, gain, side, worlds)
         yield f"ranges, gain {gain}, {side:,} a side", partial(ranged_worlds, gain, side, worlds)
