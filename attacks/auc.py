@@ -35,8 +35,7 @@ def auc(roc: RocCurve, level: float = LEVEL) -> Estimate:
         return Estimate(value, 0.0, 1.0, level)
     low, high = value, value
     if member_part + nonmember_part > 0 and 0 < value < 1:
-        freedom = _welch(member_part, roc.num_members, nonmember_part, roc.num_nonmembers)
-        quantile = float(special.stdtrit(freedom, 0.5 + level / 2))
+        quantile = welch_quantile(member_part, roc.num_members, nonmember_part, roc.num_nonmembers, level)
         reach = quantile * np.sqrt(member_part + nonmember_part) / (value * (1 - value))
         low, high = special.expit(special.logit(value) - reach), special.expit(special.logit(value) + reach)
     least_reach = (1 - perfect_low) * tied_share(roc) / 2
@@ -45,9 +44,20 @@ def auc(roc: RocCurve, level: float = LEVEL) -> Estimate:
     return Estimate(value, max(0.0, low), min(1.0, high), level)
 
 
-def _welch(member_part: float, members: int, nonmember_part: float, nonmembers: int) -> float:
+def welch_quantile(
+    member_part: float, members: int, nonmember_part: float, nonmembers: int, level: float = LEVEL
+) -> float:
+    """Student's t quantile of a two-sided interval whose variance is the sum of two that were estimated, not both 0.
+
+    Args:
+      member_part, nonmember_part: the variances of the two sides' means.
+      members, nonmembers: from so many records each, at least 2.
+      level: confidence level of the interval.
+    Source: Welch 1947 (the degrees of freedom).
+    """
     total = (member_part + nonmember_part) ** 2
-    return total / (member_part**2 / (members - 1) + nonmember_part**2 / (nonmembers - 1))
+    freedom = total / (member_part**2 / (members - 1) + nonmember_part**2 / (nonmembers - 1))
+    return float(special.stdtrit(freedom, 0.5 + level / 2))
 
 
 def low_of_a_perfect_result(smaller: int, level: float) -> float:

@@ -6,16 +6,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from .auc import low_of_a_perfect_result
-from .estimate import LEVEL, Estimate, check_level, normal_quantile
+from .auc import low_of_a_perfect_result, welch_quantile
+from .estimate import LEVEL, Estimate, check_level
 from .roc import check_scores
 
 
 def auc_difference(first: ArrayLike, second: ArrayLike, is_member: ArrayLike, level: float = LEVEL) -> Estimate:
     """AUC of the first scores minus that of the second, with the interval of a paired comparison.
 
-    Records that are hard for one are hard for the other, so the difference is known better than either. Where no record
-    contradicts another the interval is as wide as that of a perfect result of this size, unless the scores are the same.
+    Records that are hard for one are hard for the other, so the difference is known better than either. The interval is
+    DeLong's with Student-t quantiles (Welch's degrees of freedom): simulated at nominal 95 % it covers in .941 to .960 with 10
+    to 800 records a side, where normal quantiles do in .93 if a side has fifteen. Where no record contradicts another the
+    interval is as wide as that of a perfect result of this size, unless the scores are the same.
 
     Args:
       first, second: float[n], of the same records; higher = more member-like.
@@ -25,7 +27,7 @@ def auc_difference(first: ArrayLike, second: ArrayLike, is_member: ArrayLike, le
       An `Estimate` in [−1, 1].
     Raises:
       ValueError: as `check_scores`; on lengths that differ; if a side has fewer than two records.
-    Source: DeLong, DeLong & Clarke-Pearson 1988.
+    Source: DeLong, DeLong & Clarke-Pearson 1988 (variance); Welch 1947 (degrees of freedom).
     """
     check_level(level)
     one, truth = check_scores(first, is_member)
@@ -39,12 +41,11 @@ def auc_difference(first: ArrayLike, second: ArrayLike, is_member: ArrayLike, le
     value = float(placed[0][0].mean() - placed[1][0].mean())
     if np.array_equal(one, other):
         return Estimate(0.0, 0.0, 0.0, level)
-    variance = sum(
-        float(np.var(a - b, ddof=1)) / count for a, b, count in zip(placed[0], placed[1], sides, strict=True)
-    )
-    reach = (
-        normal_quantile(level) * np.sqrt(variance) if variance > 0 else 1 - low_of_a_perfect_result(min(sides), level)
-    )
+    ours, theirs = (float(np.var(a - b, ddof=1)) / count for a, b, count in zip(*placed, sides, strict=True))
+    if ours + theirs > 0:
+        reach = welch_quantile(ours, sides[0], theirs, sides[1], level) * np.sqrt(ours + theirs)
+    else:
+        reach = 1 - low_of_a_perfect_result(min(sides), level)
     return Estimate(value, max(-1.0, value - reach), min(1.0, value + reach), level)
 
 
