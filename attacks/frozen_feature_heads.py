@@ -32,6 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .attack import AttackContext, Signals, check_name
 from .number_arrays import as_floats, as_plain_array, group_codes
+from .ridge_head import RidgeHead, best_ridge
 from .rmia import rmia_scores
 
 MAX_COLUMNS = 4_096
@@ -42,7 +43,6 @@ _ROWS_A_BLOCK = 8_192
 # Random features of the inputs: fewer where there are no more records, or where all together exceed so many numbers.
 _WIDTH, _LEAST_WIDTH, _NUMBERS = 1_024, 64, 2**26
 _BIAS = 0.3  # spread of the random features' offsets, the inputs' own being 1
-_RIDGES = 10.0 ** np.arange(-3, 1.1, 0.5)
 _LOG_SCALES = (-5.0, 7.0)
 
 
@@ -150,53 +150,6 @@ class FittedShadowHeads:
         attack, phi = self.attack, signals["scaled_logit"].mean(axis=1)
         width = _WIDTH if attack.features == "inputs" else None
         return _scores(phi, signals.features, signals.labels, attack.num_heads, attack.ridge, self.seed, width)
-
-
-@dataclass(frozen=True)
-class RidgeHead:
-    """argmin Σ|y − b − (x − m)·K|² + n·ridge·v·|K|², with m, b the means of x, y and v the mean variance of a column of x.
-
-    Attributes:
-      centre: float64[d], m.
-      kernel: float64[d, c].
-      bias: float64[c].
-    """
-
-    centre: NDArray[np.float64]
-    kernel: NDArray[np.float64]
-    bias: NDArray[np.float64]
-
-    @classmethod
-    def fitted(cls, rows: NDArray[np.float64], targets: NDArray[np.float64], ridge: float) -> RidgeHead:
-        """Of float64[n, d] and float64[n, c]."""
-        return cls.of_moments(_moments(rows, targets), ridge)
-
-    @classmethod
-    def of_moments(cls, moments: tuple[NDArray[np.float64], ...], ridge: float) -> RidgeHead:
-        """Of the means of x and y, and the covariances of x with itself and with y."""
-        from scipy import linalg
-
-        centre, bias, gram, products = moments
-        unit = float(np.trace(gram)) / len(gram) or 1.0  # where no column varies any will do
-        factor = linalg.cho_factor(gram + ridge * unit * np.eye(len(gram)), lower=True)
-        return cls(centre, linalg.cho_solve(factor, products), bias)
-
-    def __call__(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """float64[n, c]."""
-        return self.bias + (rows - self.centre) @ self.kernel
-
-
-def best_ridge(
-    rows: NDArray[np.float64],
-    targets: NDArray[np.float64],
-    held_out: NDArray[np.float64],
-    held_out_targets: NDArray[np.float64],
-) -> float:
-    """Of a grid the strength whose head, fitted to `rows`, has the least squared error on the held-out records."""
-    moments = _moments(rows, targets)
-    heads = (RidgeHead.of_moments(moments, ridge) for ridge in _RIDGES)
-    errors = [float(np.square(head(held_out) - held_out_targets).sum()) for head in heads]
-    return float(_RIDGES[int(np.argmin(errors))])
 
 
 def _scores(
@@ -309,13 +262,6 @@ def _log_likelihood(answers: NDArray[np.float64], classes: NDArray[np.int64]) ->
 
     found = optimize.minimize_scalar(lambda log_scale: -at(log_scale).mean(), bounds=_LOG_SCALES, method="bounded")
     return at(float(found.x))
-
-
-def _moments(rows: NDArray[np.float64], targets: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """Means of both, and the sums of products of the centred rows with themselves and with the targets, over n."""
-    centre, bias = rows.mean(axis=0), targets.mean(axis=0)
-    centred = rows - centre
-    return centre, bias, centred.T @ centred / len(rows), centred.T @ (targets - bias) / len(rows)
 
 
 def _blocks(rows: NDArray[np.float32], chosen: NDArray[np.intp] | None = None) -> Iterator[NDArray[np.float64]]:

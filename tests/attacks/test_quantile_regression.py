@@ -10,8 +10,9 @@ from scipy import special, stats
 
 from privacy_callbacks.attacks.attack import Attack, AttackContext, Signals
 from privacy_callbacks.attacks.auc import auc, auc_value
+from privacy_callbacks.attacks.fold_networks import LEVELS
 from privacy_callbacks.attacks.quantile_regression import QuantileRegression, quantile_regression_scores
-from privacy_callbacks.attacks.quantile_regressor import LEVELS, normal_position
+from privacy_callbacks.attacks.quantile_regressor import normal_position
 from privacy_callbacks.attacks.roc import RocCurve
 
 HEADS = ("gaussian", "pinball")

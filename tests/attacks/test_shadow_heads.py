@@ -11,7 +11,8 @@ from privacy_callbacks import MIACallback, audit
 from privacy_callbacks.attacks import AttackContext, LeakageReport, ShadowHeads, Signals, shadow_head_scores
 from privacy_callbacks.attacks.asked_records import AllRecords, resident_records
 from privacy_callbacks.attacks.compiled_pass import SignalPass
-from privacy_callbacks.attacks.frozen_feature_heads import RidgeHead, _out_answers, best_ridge
+from privacy_callbacks.attacks.frozen_feature_heads import _out_answers
+from privacy_callbacks.attacks.ridge_head import RidgeHead, best_ridge
 from privacy_callbacks.attacks.shadow_pool import pool_from_records
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
