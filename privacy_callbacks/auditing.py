@@ -25,6 +25,7 @@ from .audit_outcome import Audit
 from .experiment import look_at
 from .judging import ScoredRecords, judged
 from .slicing import SlicePlan
+from .time_limit import TookTooLong, within
 from .weight_fingerprint import fingerprint
 
 _POSTPONED = "not audited at this step: shadow models are trained after the target."
@@ -54,6 +55,7 @@ class Auditor:
       slices: see `SlicePlan`.
       in_fit: False if there is one audit, and no course of audits.
       truths: what is known already of attacks' queries, by their relation.
+      timeout: the seconds that one attack may take at one audit; one that takes longer is not asked again. None = no limit.
     Attributes:
       attacks: by name.
       warnings: sentences about the experiment; they go into every report.
@@ -80,9 +82,11 @@ class Auditor:
         slices: Any = None,
         in_fit: bool = True,
         truths: Mapping[Relation, QueryTruth] | None = None,
+        timeout: float | None = None,
     ) -> None:
         self._pass = SignalPass(model, audit_set, loss, batch_size, output)
-        self._model, self._audit_set, self._seed = model, audit_set, seed
+        self._model, self._audit_set, self._seed, self._timeout = model, audit_set, seed, timeout
+        self._given_up: dict[str, TookTooLong] = {}
         if attacks is None:
             attacks = default_attacks(self._pass.head.signals, with_shadows)
         given = completed(named_attacks(attacks), self._pass.head)
@@ -167,7 +171,7 @@ class Auditor:
                 if wish.shadows and isinstance(shadows, Exception):
                     raise shadows
                 known = known_to(wish, shadows) if wish.shadows and isinstance(shadows, Mapping) else None
-                found = known_scores.get(name) or self._knowledge.scored(attack, answers, populations, course, known)
+                found = known_scores.get(name) or self._scored(name, answers, populations, course, known)
                 told = () if known is None else (f"{known.num_models} shadow models.", *known.warnings)
                 whole, *parts = judged(
                     name,
@@ -205,7 +209,9 @@ class Auditor:
             answers = self._first.answers if self._first is not None else self._knowledge.answers()
             course, known = [answers[()]["loss"][:, 0]], known_to(wish, shadows)
             try:
-                found = self._knowledge.scored(attack, answers, self._knowledge.populations(), course, known).values
+                found = self._scored(name, answers, self._knowledge.populations(), course, known).values
+            except TookTooLong:
+                continue
             except ValueError as reason:
                 raise ValueError(f"attack {name!r} cannot work with these shadow models: {reason}") from reason
             if np.isnan(found).all():
@@ -217,7 +223,7 @@ class Auditor:
     def _failed(self, attack: str, error: Exception, step: int | None) -> LeakageReport:
         said, kind = str(error).strip(), type(error).__name__
         # Ours speak in sentences; "0", or "'x'", would say nothing without its kind.
-        reason = (said if isinstance(error, ValueError) else f"{said} ({kind})") if said else kind
+        reason = (said if isinstance(error, (ValueError, TookTooLong)) else f"{said} ({kind})") if said else kind
         return self._marked(attack, f"audit failed: {reason}", step)
 
     def _marked(self, attack: str, reason: str, step: int | None) -> LeakageReport:
@@ -240,10 +246,30 @@ class Auditor:
             if needs(attack).shadows or not type(attack).__module__.startswith(f"{__package__}."):
                 continue
             try:
-                found[name] = self._knowledge.scored(attack, answers, populations, course)
+                found[name] = self._scored(name, answers, populations, course)
+            except TookTooLong:
+                continue  # its reports say so
             except ValueError as reason:
                 raise ValueError(f"attack {name!r}: {reason}") from reason
         return found
+
+    def _scored(
+        self,
+        name: str,
+        answers: Mapping[Queries, Signals],
+        populations: Mapping[Queries, Signals],
+        course: Sequence[NDArray[Any]] | None,
+        shadows: ShadowSignals | None = None,
+    ) -> ScoredRecords:
+        """What the attack finds, in the time that it has."""
+        if name in self._given_up:
+            raise self._given_up[name]
+        attack = self.attacks[name]
+        try:
+            return within(self._timeout, lambda: self._knowledge.scored(attack, answers, populations, course, shadows))
+        except TookTooLong as reason:
+            self._given_up[name] = TookTooLong(f"{reason} (attack_timeout), and is not asked again in this fit")
+            raise self._given_up[name] from None
 
     def _slices_now(self, signals: Signals, strict: bool) -> tuple[list[Slice], tuple[str, ...]]:
         """The slices, and a sentence for the reports where they cannot be cut."""

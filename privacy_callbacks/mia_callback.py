@@ -44,6 +44,7 @@ from .picture_grid import images_of, picture_grid, pictures_of
 from .publisher import Publisher
 from .split_doubts import doubt_about_split
 from .tensorboard_log import check_writable
+from .time_limit import check_timeout
 from .weight_fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -89,8 +90,10 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
       name: the prefix of log keys and tags; give two callbacks in one fit two names.
       seed: decides sample, halves and permutations.
       on_error: what an audit that fails during training does: "warn" marks its reports, says so once a fit and lets training
-        go on, "raise" ends it. What ends a program (`KeyboardInterrupt`, `SystemExit`) ends the fit in either case, and an attack
-        that never returns holds it up for ever: no time is kept of attacks.
+        go on, "raise" ends it. What ends a program (`KeyboardInterrupt`, `SystemExit`) ends the fit in either case.
+      attack_timeout: the seconds that one attack may take at one audit, in a thread of its own; one that takes longer counts as
+        failed and is not asked again in this fit, though its thread goes on until it ends. None = no limit, no thread: an
+        attack that never returns holds training up.
       loss: a loss to audit by instead of the compiled one.
       output: of a model with several outputs the name or number of the one to audit, by all signals that fit it; default:
         the weighted sum of their losses, which training minimises.
@@ -132,6 +135,7 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
         name: str = "mia",
         seed: int = 0,
         on_error: str = "warn",
+        attack_timeout: float | None = None,
         loss: Any = None,
         output: str | int | None = None,
         batch_size: int | None = None,
@@ -161,6 +165,7 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
             self.on_train_batch_end = self._on_batch_end
         self._population, self._audit_size = population, audit_size
         self._every, self._strict = every, strict
+        self._attack_timeout = check_timeout("attack_timeout", attack_timeout)
         self._log_dir = None if log_dir is None else os.fspath(log_dir)
         self._seed = whole_number("seed", seed, "that decides the sample, at least 0", least=0)
         self._loss, self._batch_size, self._output = loss, batch_size, output
@@ -203,6 +208,7 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
             name=self.name,
             seed=self._seed,
             on_error="raise" if self._strict else "warn",
+            attack_timeout=self._attack_timeout,
             loss=self._loss,
             output=self._output,
             batch_size=self._batch_size,
@@ -317,6 +323,7 @@ class MIACallback(Findings, Forgiving, keras.callbacks.Callback):
             output=self._output,
             blind_baseline=self._blind_baseline,
             slices=self._slices,
+            timeout=self._attack_timeout,
         )
 
     def _look_at_fit(self, auditor: Auditor, fit: FitCall) -> str | None:

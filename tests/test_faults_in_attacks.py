@@ -2,13 +2,14 @@
 
 import re
 import shutil
+import threading
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from interrupted_runs import world
+from interrupted_runs import plan, world
 from watched_fits import EPOCHS, trained
 
 from privacy_callbacks import MIACallback
@@ -16,6 +17,7 @@ from privacy_callbacks import slicing as slicing_module
 from privacy_callbacks.attacks import Threshold, Trained, compiled_pass
 from privacy_callbacks.attacks.attack import Signals
 from privacy_callbacks.attacks.cross_fitting import cross_fitted
+from privacy_callbacks.time_limit import TookTooLong
 
 
 class Odd:
@@ -153,6 +155,78 @@ def test_a_headline_that_fails_now_and_then_has_its_keys_and_its_number_at_the_o
         assert np.isnan(logs[key]).tolist() == [True, False, True]
     assert np.isfinite(logs["mia_loss_auc"]).all()
     assert len(mia.records()) == 120
+
+
+@pytest.fixture
+def never():
+    """Waits until the test is over."""
+    over = threading.Event()
+
+    def wait(losses):
+        over.wait()
+        return losses
+
+    yield wait
+    over.set()
+
+
+def test_an_attack_that_hangs_is_given_up_once_and_training_goes_on(watched, never):
+    calls = []
+
+    def counted(losses):
+        calls.append(None)
+        return never(losses)
+
+    mia, logs, said = watched(attacks=[Odd("odd", counted), Threshold("loss")], attack_timeout=3)
+    reason = "audit failed: it took longer than 3 s (attack_timeout), and is not asked again in this fit"
+    assert said == [f"MIACallback 'mia': after epoch 1, odd: {reason}"]
+    assert len(calls) == 1
+    assert np.isnan(logs["mia_auc"]).all()
+    assert np.isfinite(logs["mia_loss_auc"]).all()
+    assert [report.failed for report in mia.reports if report.attack == "odd"] == [True] * (1 + EPOCHS)
+
+
+def test_so_is_one_that_hangs_over_shadow_models(watched, never):
+    class Comparing(Odd):
+        needs_shadows = True
+
+    shadows = plan(None, "compiled", seed=1)
+    _, logs, said = watched(
+        attacks=[Threshold("loss"), Comparing("odd", never)], shadow_models=shadows, attack_timeout=3
+    )
+    assert "odd: audit failed: it took longer than 3 s" in " ".join(said)
+    assert np.isfinite(logs["mia_auc"]).all()
+    assert np.isnan(logs["mia_odd_auc"]).all()
+
+
+def test_a_limit_that_is_kept_changes_no_number(watched):
+    def divided(losses):
+        with np.errstate(divide="raise"):
+            return losses / np.where(losses == losses.max(), 1, 2)
+
+    attacks = [
+        Threshold("loss"),
+        Odd("odd", divided),
+        Trained("logistic_regression"),
+        Odd("no", raising(OSError("no"))),
+    ]
+    found = [watched(attacks=attacks, attack_timeout=limit) for limit in (None, 600)]
+    (first, logs, said), (other, other_logs, other_said) = found
+    assert [report.to_dict() for report in first.reports] == [report.to_dict() for report in other.reports]
+    assert str(logs) == str(other_logs)
+    assert said == other_said
+
+
+def test_a_fit_with_no_patience_may_raise(watched, never):
+    mia = MIACallback(*world(), blind_baseline=False, attacks=Odd("odd", never), attack_timeout=0.5, on_error="raise")
+    with pytest.raises(TookTooLong, match=r"it took longer than 0\.5 s"):
+        trained(mia)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "5", True])
+def test_a_limit_is_a_number_of_seconds(seconds):
+    with pytest.raises(ValueError, match=r"attack_timeout is .*; give a positive number of seconds, or None"):
+        MIACallback(*world(), attack_timeout=seconds)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
