@@ -14,7 +14,8 @@ from .ray_workers import RayWorkers
 from .record_arrays import as_arrays
 from .sent_code import packed_code
 from .shadow_training import Rates, ShadowRequest
-from .shard_worker import Chosen, Failed, Progress, ShardWork, ShardWorker, file_digest
+from .shard_messages import Chosen, Failed, Progress, ShardWork
+from .shard_worker import ShardWorker, file_digest
 
 # How long a worker may wait for a place on a machine: a node that died comes back within that, or nobody waits for it.
 _PATIENCE = 600.0

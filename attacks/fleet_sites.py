@@ -18,7 +18,8 @@ from .ray_workers import RayWorkers
 from .shadow_models import ShadowModels
 from .shadow_pool import ShadowPool
 from .shadow_training import Training
-from .shard_worker import ShardWork, keras_settings
+from .shard_messages import ShardWork
+from .shard_worker import keras_settings
 from .training_data import TrainingData
 
 
