@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from .epsilon import epsilon_lower_bound
@@ -66,6 +67,7 @@ class EpsilonOverLooks:
         self.delta, self.level = check_delta(delta), check_level(level)
         self.method, self.guesses, self.seed = check_method(method), guesses, seed
         self._bounds: list[EpsilonBound] = []
+        self._numbers: list[int] = []
 
     @property
     def bounds(self) -> tuple[EpsilonBound, ...]:
@@ -80,20 +82,33 @@ class EpsilonOverLooks:
         Args:
           scores: float[n]; higher = more member-like.
           is_member: bool[n], the coins; the same of every look if the records are.
-          number: which look of the training this is, from 1, each number used once; None = the next. By the epoch, say, where a
-            training that was interrupted goes on with looks that were forgotten.
-          last: True for the look that was named the last before training, whatever was seen since. Once.
+          number: which look of the training this is, from 1, each number used once; None = one more than the largest so far. By
+            the epoch, say, where a training that was interrupted goes on with looks that were forgotten.
+          last: True for the look that was named the last before training, whatever was seen since. Once; its number counts for
+            nothing but the order.
         Returns:
           The bound of this look alone, at the level that it may spend.
         Raises:
-          ValueError: on scores that cannot be judged, what `epsilon_lower_bound` refuses, or a second last look.
+          ValueError: on scores that cannot be judged, what `epsilon_lower_bound` refuses, a number that is none or was used
+            before, or a second last look.
         """
         values, truth = check_scores(scores, is_member)
-        level = 1 - self._error(len(self._bounds) + 1 if number is None else number, last)
+        number = max(self._numbers, default=0) + 1 if number is None else self._fresh(number, last)
+        level = 1 - self._error(number, last)
         found = epsilon_lower_bound(values, truth, self.delta, level, self.method, self.seed, guesses=self.guesses)
         self._bounds.append(found)
+        self._numbers.append(number)
         self._over = self._over or last
         return found
+
+    def _fresh(self, number: int, last: bool) -> int:
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+            raise ValueError(f"number is {number!r}; give a whole number, 1 for the first look of the training.")
+        if number in self._numbers and not last:
+            raise ValueError(
+                f"number is {number}, and there was a look {number} before: its share of the error is spent. Give another."
+            )
+        return int(number)
 
     def _error(self, number: int, last: bool) -> float:
         alpha = 1 - self.level
@@ -124,5 +139,5 @@ class EpsilonOverLooks:
             level=self.level,
             ceiling=max(ceilings, default=None),
             reason=found.reason,
-            details={**found.details, "look": index + 1, "looks": len(self._bounds)},
+            details={**found.details, "look": self._numbers[index], "looks": len(self._bounds)},
         )

@@ -19,7 +19,7 @@ from .report_in_words import FORGET_FOR_MEMBERS, RETAIN_FOR_MEMBERS
 from .shadow_models import ShadowModels, as_shadow_models
 from .threshold import Threshold
 from .true_membership import found_within
-from .unlearning_beside import NO_MEASURE, judge_beside_retrained
+from .unlearning_beside import NO_MEASURE, PairedScores, judge_beside_retrained
 from .unlearning_evaluation import ORIGINAL, RETRAINED, UNLEARNED, ForgottenRecords, UnlearningEvaluation, as_evaluation
 from .unlearning_outcome import UnlearningReport, check_margin, unlearning_report
 from .unlearning_rates import least_records
@@ -169,8 +169,8 @@ class UnlearningJudge:
             return {}
         if beside is None:
             return {"verdict": "inconclusive", "reason": NO_MEASURE}
-        strict = self._difference(found, self.retrained[0], "forget", 1 - (1 - level) / 2)
-        judged = judge_beside_retrained(beside, strict, own.attacker_auc, own.attacker_gap, own.margin)
+        scores = self._paired(found, self.retrained[0])
+        judged = judge_beside_retrained(scores, own.attacker_auc, own.attacker_gap, own.margin, level)
         return {"verdict": judged.name, "reason": judged.reason}
 
     def performance(self, scored: ScoredModel) -> dict[str, float]:
@@ -286,6 +286,16 @@ class UnlearningJudge:
         first, second = found.scores[self.attack][rows], other.scores[self.attack][rows]
         known = ~(np.isnan(first) | np.isnan(second))
         return auc_difference(first[known], second[known], truth[known], level)
+
+    def _paired(self, found: ScoredModel, other: ScoredModel) -> PairedScores:
+        """Both models' scores of the forget and the test records that both could be asked about."""
+        both = []
+        for side in ("forget", "test"):
+            ours, theirs = (model.scores[self.attack][self.rows(side)] for model in (found, other))
+            known = ~(np.isnan(ours) | np.isnan(theirs))
+            both.append((ours[known], theirs[known]))
+        (forget, other_forget), (test, other_test) = both
+        return PairedScores(forget, test, other_forget, other_test)
 
     def _forgotten(self, asked: Mapping[str, ScoredModel]) -> ForgottenRecords:
         rows = self._rows["forget"]

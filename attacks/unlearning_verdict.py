@@ -17,6 +17,7 @@ from scipy import stats
 from .auc import auc
 from .estimate import LEVEL, Estimate
 from .roc import RocCurve
+from .standing_out import StandingOut, standing_out
 from .unlearning_rates import ends
 
 VERDICTS = ("forgotten", "residual", "over-forgotten", "inconclusive")
@@ -26,8 +27,6 @@ MARGIN = 0.1
 _SHARE_LEFT = 0.25
 # Of the intervals' error, the part that the claims "residual" and "over-forgotten" may use.
 _SHARE_OF_ERROR = 0.2
-# The probability with which forget records that are like test records stand out together as `_standing_out` counts.
-_BY_CHANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,8 @@ def judge_forgetting(
 
     An AUC of ½ may also come of records that are still remembered and others that stand out below. So "forgotten" asks, too,
     that the forget scores be spread like the test scores (an AUC of their distances from the common median), and that no more
-    of them surpass every test record than happens once in a thousand audits; if more do, they are a residual. A handful of
-    remembered records among many shows in none of these numbers.
+    of them surpass all, or nearly all, test records than happens once or twice in a thousand audits (`standing_out`); if more
+    do, they are a residual. A handful of remembered records among many shows in none of these numbers.
 
     Args:
       forget: float[nf], test: float[nt]; scores, higher = more member-like.
@@ -74,7 +73,7 @@ def judge_forgetting(
       level: confidence level of the intervals.
     """
     curve = _curve(forget, test)
-    found, strict = auc(curve, level), auc(curve, _stricter(level))
+    found, strict = auc(curve, level), auc(curve, stricter(level))
     blind = blindness(attacker_auc, attacker_gap)
     if blind is not None:
         return ForgettingVerdict("inconclusive", blind, _differing_all_the_same(strict))
@@ -83,21 +82,21 @@ def judge_forgetting(
         f"A forget record outscores a never-seen test record with probability {_text(found)}; had it never been trained on, that "
         f"would be 0.500, and of retained records it is {_text(attacker_auc)}."
     )
-    standing_out = _standing_out(forget, test)
+    standing = _standing_out(forget, test, limit)
     if 0.5 - limit <= ends(found)[0] and ends(found)[1] <= 0.5 + limit:
-        return _like_test(forget, test, seen, limit, standing_out, level)
+        return _like_test(forget, test, seen, limit, standing, level)
     if ends(strict)[1] < 0.5:
         reason = (
             f"Over-forgotten. {seen} The forget records are less member-like than records that were never seen, which tells them "
             "apart (the Streisand effect)."
         )
-        return ForgettingVerdict("over-forgotten", reason, (standing_out,) if standing_out else ())
+        return ForgettingVerdict("over-forgotten", reason, (standing,) if standing else ())
     if ends(strict)[0] > 0.5:
         left = 100 * (float(found) - 0.5) / (float(attacker_auc) - 0.5)
         reason = f"Still remembered. {seen} About {left:.0f} % of what the attacker sees of retained records is left."
         return ForgettingVerdict("residual", reason, _more_than_retained(found, attacker_auc))
-    if standing_out:
-        return ForgettingVerdict("residual", f"Some are still remembered. {seen} {standing_out}")
+    if standing:
+        return ForgettingVerdict("residual", f"Some are still remembered. {seen} {standing}")
     return ForgettingVerdict("inconclusive", _too_few(found, attacker_auc, seen, limit, margin, forget.size, test.size))
 
 
@@ -106,13 +105,14 @@ def _like_test(
     test: NDArray[np.float64],
     seen: str,
     limit: float,
-    standing_out: str | None,
+    standing: str | None,
     level: float,
 ) -> ForgettingVerdict:
     """The verdict on a forget set that on average scores like the test set."""
-    if standing_out:
-        return ForgettingVerdict("residual", f"Some are still remembered. {seen} {standing_out}")
-    spread = auc(_spread_curve(forget, test), _stricter(level))
+    if standing:
+        return ForgettingVerdict("residual", f"Some are still remembered. {seen} {standing}")
+    distances = distances_from_the_middle(forget, test)
+    spread = auc(_curve(distances[: forget.size], distances[forget.size :]), stricter(level))
     if ends(spread)[0] > 0.5 + limit or ends(spread)[1] < 0.5 - limit:
         how, as_if = (
             ("more widely", "some are remembered and others pushed below")
@@ -167,17 +167,24 @@ def _too_few(
     )
 
 
-def _standing_out(forget: NDArray[np.float64], test: NDArray[np.float64]) -> str | None:
-    """A sentence on forget records above every test record, if they are more than chance explains."""
-    count = int(np.count_nonzero(forget > test.max()))
-    ranks = np.arange(count)
-    by_chance = float(np.prod((forget.size - ranks) / (forget.size + test.size - ranks)))
-    if by_chance >= _BY_CHANCE:
-        return None
-    return (
-        f"{count:,} of {forget.size:,} forget records score above every one of {test.size:,} test records, which happens "
-        f"by chance with probability {by_chance:.1g}."
+def _standing_out(forget: NDArray[np.float64], test: NDArray[np.float64], limit: float) -> str | None:
+    found = standing_out(forget, test, limit)
+    return None if found is None else told_standing_out(found, forget.size, test.size)
+
+
+def told_standing_out(found: StandingOut, forgets: int, tests: int) -> str:
+    """A sentence on the forget records that stand out."""
+    below = (
+        f"every one of {tests:,} test records"
+        if found.rank == 1
+        else f"all but {found.rank - 1:,} of {tests:,} test records"
     )
+    why = "which happens by chance" if found.rank == 1 else "which an even shift within the limit would bring about"
+    return f"{found.above:,} of {forgets:,} forget records score above {below}, {why} with probability {_small(found.by_chance)}."
+
+
+def _small(probability: float) -> str:
+    return f"{probability:.1g}" if probability > 1e-99 else "below 1e-99"
 
 
 def _differing_all_the_same(strict: Estimate) -> tuple[str, ...]:
@@ -198,7 +205,8 @@ def _more_than_retained(found: Estimate, attacker_auc: Estimate) -> tuple[str, .
     )
 
 
-def _stricter(level: float) -> float:
+def stricter(level: float) -> float:
+    """The level of the claims "residual" and "over-forgotten" where the intervals have this one."""
     return 1 - _SHARE_OF_ERROR * (1 - level)
 
 
@@ -206,11 +214,10 @@ def _curve(forget: NDArray[np.float64], test: NDArray[np.float64]) -> RocCurve:
     return RocCurve.from_scores(np.concatenate([forget, test]), np.arange(forget.size + test.size) < forget.size)
 
 
-def _spread_curve(forget: NDArray[np.float64], test: NDArray[np.float64]) -> RocCurve:
-    """Of the distances from the common median, in ranks."""
+def distances_from_the_middle(forget: NDArray[np.float64], test: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float[nf + nt]: of the forget scores, then the test scores, from their common median, in ranks."""
     ranks = stats.rankdata(np.concatenate([forget, test]))
-    distances = np.abs(ranks - (ranks.size + 1) / 2)
-    return _curve(distances[: forget.size], distances[forget.size :])
+    return np.abs(ranks - (ranks.size + 1) / 2)
 
 
 def _rounded(count: float) -> str:

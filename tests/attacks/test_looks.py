@@ -128,3 +128,21 @@ def test_all_looks_and_the_last_together_err_no_more_than_allowed():
                 over.look(rng.random(400) if kind == "apart" else values, truth, last=look == 4)
             wrong[kind] += over.best > 0
     assert max(wrong.values()) <= 300 * 0.2 + 3 * np.sqrt(300 * 0.16)
+
+
+def test_a_number_spends_its_error_once_and_the_next_comes_after_the_largest():
+    values, is_member = np.arange(40.0), np.arange(40) >= 20
+    looks = EpsilonOverLooks(method="grid", delta=0.0)
+    assert looks.look(values, is_member, 3).level == 1 - error_at_look(3, 0.05)
+    with pytest.raises(ValueError, match="number is 3, and there was a look 3 before"):
+        looks.look(values, is_member, 3)
+    assert looks.look(values, is_member).level == 1 - error_at_look(4, 0.05)
+    assert looks.look(values, is_member, 1).level == 1 - error_at_look(1, 0.05)
+    assert looks.best.details["look"] == 1
+    assert looks.best.details["looks"] == 3
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, "2", float("nan")])
+def test_a_look_has_a_whole_number(number):
+    with pytest.raises(ValueError, match=r"number is .*; give a whole number, 1 for the first look"):
+        EpsilonOverLooks().look(np.arange(40.0), np.arange(40) >= 20, number)

@@ -42,9 +42,43 @@ def test_exchanging_the_models_or_the_sides_mirrors_it():
         assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low))
 
 
-def test_the_same_scores_differ_by_nothing():
+def test_the_same_scores_differ_by_nothing_as_far_as_so_many_records_show():
     (one, _), truth = world(40, 60, (1.0, 0.3), 0.5, np.random.default_rng(3))
-    assert (auc_difference(one, one, truth), auc_difference(one, one, truth).high) == (0.0, 0.0)
+    found = auc_difference(one, one, truth)
+    assert float(found) == 0.0
+    # None of 40 differs; at .025 a share of this size would have shown.
+    assert found.high == -found.low == pytest.approx(1 - 0.025 ** (1 / 40))
+
+
+@pytest.mark.parametrize(
+    ("members", "nonmembers", "right", "wrong", "member_flips", "nonmember_flips"),
+    [(50, 50, 0.9, 0.8, 0.05, 0.0), (20, 2_000, 0.9, 0.8, 0.3, 0.01), (2_000, 2_000, 0.99, 0.95, 0.05, 0.005)],
+)
+def test_two_models_that_hardly_ever_differ_are_not_known_to_be_equal(
+    members, nonmembers, right, wrong, member_flips, nonmember_flips
+):
+    """One attack says yes or no; the other says yes a little more often."""
+    truth = np.arange(members + nonmembers) < members
+    says, flips = np.where(truth, right, wrong), np.where(truth, member_flips, nonmember_flips)
+    expected = ((1 - wrong) * nonmember_flips - (1 - right) * member_flips) / 2
+    held = 0
+    for seed in range(300):
+        rng = np.random.default_rng([seed, 5])
+        one = rng.random(truth.size) < says
+        other = one | (rng.random(truth.size) < flips)
+        found = auc_difference(one + 0.0, other + 0.0, truth)
+        held += found.low <= expected <= found.high
+    assert held >= 0.93 * 300  # by variance alone .21, .44 and .78
+
+
+def test_a_few_records_that_moved_past_all_others_are_within_the_interval():
+    rng, held = np.random.default_rng(6), 0
+    for _ in range(300):
+        one = rng.normal(size=100)
+        moved = (np.arange(100) < 50) & (rng.random(100) < 0.02)
+        found = auc_difference(one, np.where(moved, 100, one), np.arange(100) < 50)
+        held += found.low <= -0.01 <= found.high
+    assert held >= 0.93 * 300  # by variance alone .57
 
 
 def test_two_perfect_attacks_may_still_differ():

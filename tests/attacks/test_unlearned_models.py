@@ -132,7 +132,8 @@ def test_unlearning_that_exposes_those_who_stay_is_seen(original):
     found = evaluate_unlearning(tuned, RETAIN, FORGET, TEST, original)
     assert found.retain_risk_change.low > 0
     same = evaluate_unlearning(original, RETAIN, FORGET, TEST, original)
-    assert (same.retain_risk_change, same.retain_risk_change.low, same.retain_risk_change.high) == (0.0, 0.0, 0.0)
+    assert same.retain_risk_change == 0.0
+    assert 0 < same.retain_risk_change.high == -same.retain_risk_change.low < 0.03
 
 
 @pytest.mark.slow
