@@ -39,7 +39,7 @@ bench: $(READY) ## costs as ratios, measured side by side
 	$(BIN)/python benchmarks/command_line.py
 	$(BIN)/python benchmarks/parity.py
 
-study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about half an hour
+study: $(READY) ## how strong each attack is, on two data sets, and a hundred interruptions; about an hour
 	$(BIN)/python benchmarks/power.py
 	$(BIN)/python benchmarks/power_curve.py
 	$(BIN)/python benchmarks/calibration.py
