@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import integrate, special, stats
 
 # The probability, at most, that forget records which are like test records are said to stand out at the first rank, and as
 # much for all further ranks together.
@@ -46,7 +46,9 @@ def standing_out(forget: NDArray[np.float64], test: NDArray[np.float64], limit: 
         # The share of never-seen records above the rank is Beta-distributed; of its upper tail every power of ten counts.
         false = stats.beta.isf(_NODES, rank, test.size - rank + 1)
         chances = stats.binom.sf(count - 1, forget.size, _shifted(false, limit))
-        found.append(StandingOut(count, rank, len(ranks) * float(np.trapezoid(chances * _NODES, np.log(_NODES)))))
+        found.append(
+            StandingOut(count, rank, len(ranks) * float(integrate.trapezoid(chances * _NODES, np.log(_NODES))))
+        )
     return _highest(found)
 
 
