@@ -447,6 +447,7 @@ def test_a_run_that_fails_in_the_middle_leaves_no_results(audit, monkeypatch):
     assert [file.suffix for file in Path("out/models").iterdir()] == [".keras"]
 
 
+@pytest.mark.slow
 def test_several_sizes_a_centre_and_tensorboard(audit):
     text = changed(
         "range:\n  kind: ball\n  radius: 0.5\n",
@@ -468,6 +469,7 @@ def test_several_sizes_a_centre_and_tensorboard(audit):
     assert not held["centre_in_training"].any()  # queries lie near to members
 
 
+@pytest.mark.slow
 def test_another_range_asks_the_same_shadow_models(audit):
     assert audit(TINY, "--out", "out").exit_code == 0
     trained = {file: file.stat().st_mtime_ns for file in Path("out/shadow_models").rglob("trained-*")}
@@ -478,6 +480,7 @@ def test_another_range_asks_the_same_shadow_models(audit):
     assert Path("anew/ranges.csv").read_text() == Path("out/ranges.csv").read_text()
 
 
+@pytest.mark.slow
 def test_shadow_models_of_records_dealt_by_owner_are_not_in_the_way_of_others(audit):
     rng = np.random.default_rng(0)
     owners = np.array([f"o{row % 50}" for row in range(400)])

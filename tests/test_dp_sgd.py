@@ -9,6 +9,8 @@ from codelabs.dp_sgd import PrivateTraining, clipped, dp_event, poisson_batches
 from privacy_callbacks import MIACallback
 from privacy_callbacks.attacks import Threshold
 
+pytestmark = pytest.mark.slow  # a codelab's own optimizer, compared gradient by gradient
+
 LAYERS = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

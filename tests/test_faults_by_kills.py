@@ -19,7 +19,10 @@ KILLS = int(os.environ.get("KILLS", "20"))
 STRAY = re.compile(r"\.unfinished|\.unfinished-|^\.junit\.xml\.|\.curves-[0-9a-f]{16}\.npz$")
 
 
-@pytest.mark.parametrize("what", writers.WRITERS)
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(what, marks=pytest.mark.slow if what in ("reports", "page") else ()) for what in writers.WRITERS],
+)
 def test_a_writer_killed_before_any_of_its_operations_leaves_the_old_or_the_new(what, tmp_path):
     write, number_of = writers.WRITERS[what]
     (tmp_path / "former").mkdir()

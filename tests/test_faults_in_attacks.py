@@ -186,6 +186,7 @@ def test_an_attack_that_hangs_is_given_up_once_and_training_goes_on(watched, nev
     assert [report.failed for report in mia.reports if report.attack == "odd"] == [True] * (1 + EPOCHS)
 
 
+@pytest.mark.slow
 def test_so_is_one_that_hangs_over_shadow_models(watched, never):
     class Comparing(Odd):
         needs_shadows = True

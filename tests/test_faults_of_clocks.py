@@ -41,6 +41,7 @@ def undisturbed():
     return fitted(plan(None, "compiled"))
 
 
+@pytest.mark.slow
 def test_the_time_of_day_decides_nothing(undisturbed, tmp_path, monkeypatch):
     for name in ("time", "monotonic"):
         monkeypatch.setattr(time, name, jumping(getattr(time, name)))
@@ -54,6 +55,7 @@ def test_the_time_of_day_decides_nothing(undisturbed, tmp_path, monkeypatch):
     assert [float(report.auc) for report in mia.reports] == [float(report.auc) for report in before.reports]
 
 
+@pytest.mark.slow
 def test_a_measurement_that_went_wrong_costs_shadow_models_and_no_training(undisturbed, monkeypatch):
     monkeypatch.setattr(time, "perf_counter", jumping(time.perf_counter))
     mia, weights = fitted(ShadowModels(8, engine="compiled"), budget=1.0)

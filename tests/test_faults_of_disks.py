@@ -18,7 +18,9 @@ from privacy_callbacks.command_line import privacy_audit
 ROOMS = 12  # disks that are full after a first, a second, … part of what is written
 
 
-@pytest.mark.parametrize("what", WRITERS)
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=pytest.mark.slow if what == "sketch" else ()) for what in WRITERS]
+)
 def test_on_a_full_disk_what_was_there_stays_and_nothing_else_is_left(what, tmp_path, monkeypatch):
     write, number_of = WRITERS[what]
     write(tmp_path, 1)
@@ -41,6 +43,7 @@ def test_on_a_full_disk_what_was_there_stays_and_nothing_else_is_left(what, tmp_
     assert number_of(tmp_path) == 2
 
 
+@pytest.mark.slow
 def test_logs_that_find_no_room_are_said_once_and_change_no_training(tmp_path):
     logs, weights, _ = trained()
     for size in ("8k", "24k"):

@@ -13,6 +13,7 @@ def snippets(name):
     return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*cannot resolve a false positive rate:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*each shadow model trains on:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*shadow models are trained instead of:UserWarning")

@@ -14,6 +14,8 @@ from privacy_callbacks.selfcheck_arrays import array_checks
 from privacy_callbacks.selfcheck_models import model_checks
 from privacy_callbacks.selfcheck_training import Workshop
 
+pytestmark = pytest.mark.slow  # two trainings for every process that runs one of these
+
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
@@ -76,7 +78,6 @@ def test_array_checks_hold_for_other_seeds(seed):
     assert not failed, said
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_so_they_do_for_other_seeds_of_models(seed, tmp_path):
     failed, said = failed_checks(model_checks(Workshop(seed, tmp_path)))

@@ -82,7 +82,11 @@ def test_the_seed_decides_the_sample():
     assert first == same != other
 
 
-@pytest.mark.parametrize("form", [lambda x, y: (x, y), lambda x, y: Dataset.from_tensor_slices((x, y)).batch(3)])
+def batches(x, y):
+    return Dataset.from_tensor_slices((x, y)).batch(3)
+
+
+@pytest.mark.parametrize("form", [lambda x, y: (x, y), pytest.param(batches, marks=pytest.mark.slow)])
 def test_every_record_is_drawn_equally_often(form):
     counts = np.zeros(50)
     for seed in range(200):

@@ -88,6 +88,7 @@ def break_off(monkeypatch):
     return after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["compiled", "fit"])
 def test_a_fleet_broken_off_again_and_again_ends_with_the_same_bits(engine, undisturbed, tmp_path, break_off):
     for count in (1, 3, 2, 4):
@@ -158,6 +159,7 @@ def test_a_finished_fleet_can_be_trained_for_longer(kept, break_off):
     same(longer, alone(epochs=EPOCHS + 1))
 
 
+@pytest.mark.slow
 def test_a_shorter_training_is_found_as_it_was(kept, undisturbed, break_off):
     """Its signals were not asked then: the group is trained anew up to there, without a trace in the folder."""
     before = {path: path.read_bytes() for path in kept.rglob("state-*")}
@@ -295,7 +297,7 @@ def test_a_folder_of_another_fleet_is_refused_with_what_differs(kept, options, r
     assert {path: path.stat().st_mtime_ns for path in kept.rglob("*.npz")} == before
 
 
-@pytest.mark.parametrize("kind", ["recurrent", "scaled loss"])
+@pytest.mark.parametrize("kind", [pytest.param("recurrent", marks=pytest.mark.slow), "scaled loss"])
 def test_names_that_count_what_was_made_before_are_no_difference(kind, tmp_path):
     """As in another process, or for the next target in this one."""
 
@@ -386,6 +388,7 @@ def test_a_full_disk_is_said_and_ends_nothing(tmp_path, undisturbed, monkeypatch
     same(alone(tmp_path / "fleet"), undisturbed["compiled"])
 
 
+@pytest.mark.slow
 def test_a_diverged_model_stays_left_out(tmp_path, break_off):
     x, y = pool()
     y = np.where(np.arange(120) == 0, 2, y % 2)
@@ -460,6 +463,7 @@ def test_averages_are_kept_beside_the_weights_that_training_goes_on_with(tmp_pat
         same(longer.shadow_signals[step], anew.shadow_signals[step])
 
 
+@pytest.mark.slow
 def test_shadow_models_behind_the_target_are_said(tmp_path):
     with pytest.raises(Broken):
         lockstep_fit(tmp_path, StopAfter(2))
@@ -524,7 +528,15 @@ def test_the_newest_whole_state_is_taken(tmp_path):
     files.close()
 
 
-@pytest.mark.parametrize(("stop", "ours_first"), [(0, True), (2, False), (EPOCHS - 1, True), (EPOCHS - 1, False)])
+@pytest.mark.parametrize(
+    ("stop", "ours_first"),
+    [
+        pytest.param(0, True, marks=pytest.mark.slow),
+        (2, False),
+        pytest.param(EPOCHS - 1, True, marks=pytest.mark.slow),
+        pytest.param(EPOCHS - 1, False, marks=pytest.mark.slow),
+    ],
+)
 def test_a_fit_goes_on_with_its_shadow_models(tmp_path, stop, ours_first):
     whole = lockstep_fit(None)
     with pytest.raises(Broken):
@@ -551,6 +563,7 @@ def test_a_target_without_backup_is_told_from_one_that_goes_on(tmp_path):
     assert any("trained before this fit" in sentence for sentence in mia.report.warnings)
 
 
+@pytest.mark.slow
 def test_a_finished_fleet_audits_the_next_target_epoch_by_epoch(tmp_path, break_off):
     first = lockstep_fit(tmp_path)
     break_off(0)
@@ -559,6 +572,7 @@ def test_a_finished_fleet_audits_the_next_target_epoch_by_epoch(tmp_path, break_
         same(second.shadow_signals[step], first.shadow_signals[step])
 
 
+@pytest.mark.slow
 def test_a_target_with_other_members_is_audited_by_the_same_fleet(tmp_path, break_off):
     first = lockstep_fit(tmp_path)
     members, nonmembers = world()
@@ -656,6 +670,7 @@ def test_a_stack_broken_off_again_and_again_ends_with_the_same_bits(tmp_path, br
     assert len(trained) <= EPOCHS - 3
 
 
+@pytest.mark.slow
 def test_a_diverged_model_of_a_stack_leaves_the_others_their_own_answers(tmp_path, break_off):
     x, y = pool()
     y = np.where(np.arange(120) == 0, 2, y % 2)

@@ -504,6 +504,7 @@ def test_arrays_of_other_types_are_refused(saved):
         load_reports(path)
 
 
+@pytest.mark.slow
 def test_five_thousand_reports_are_one_file(tmp_path, ordinary):
     reports = [replace(ordinary, step=step, slice=f"class {k}", roc=None) for step in range(100) for k in range(50)]
     save_reports(reports, tmp_path / "reports.json")

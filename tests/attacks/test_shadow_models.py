@@ -138,6 +138,7 @@ def test_the_same_seed_gives_the_same_signals_and_another_seed_others():
     assert (once.trained_on != other.trained_on).any()
 
 
+@pytest.mark.slow
 def test_a_shadow_model_does_not_depend_on_how_many_there_are_or_where_it_waits():
     (x, y), model = records(), MODELS["batch norm and dropout"]()
     few = plan(2).fit(model, x, y, signals=("loss",), verbose=0)["loss"]
@@ -239,7 +240,7 @@ def test_learning_rates_are_followed_step_by_step(engine):
     )
 
 
-@pytest.mark.parametrize("engine", ["compiled", "fit"])
+@pytest.mark.parametrize("engine", ["compiled", pytest.param("fit", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "augment",
     [lambda x, seed: x + tf.random.stateless_normal(tf.shape(x), seed), layers.GaussianNoise(1.0)],

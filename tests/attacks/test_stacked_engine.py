@@ -188,7 +188,17 @@ RANDOM = {
 }
 
 
-@pytest.mark.parametrize("kind", [*LAYERS, *RANDOM])
+def some_at_once(kinds, fast):
+    """The fast ones as they are, all others marked slow."""
+    assert fast <= set(kinds)
+    return [pytest.param(kind, marks=() if kind in fast else pytest.mark.slow) for kind in kinds]
+
+
+FAST_LAYERS = {"dense", "embedding and pooling", "attention", "conv 2d", "convolutions and batch norm"}
+FAST_LAYERS |= {"two inputs", "two outputs", "regularisers", "sample weights", "a function augments", "dropout"}
+
+
+@pytest.mark.parametrize("kind", some_at_once([*LAYERS, *RANDOM], FAST_LAYERS))
 def test_each_model_of_a_stack_is_trained_as_it_is_alone(kind):
     """Random layers included: they draw by their own seeds, here as there."""
     model, given = {**LAYERS, **RANDOM}[kind]()
@@ -226,7 +236,10 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+FAST_OPTIMIZERS = {"sgd", "adam", "adamw", "rmsprop", "clipped global norm", "averages", "a schedule"}
+
+
+@pytest.mark.parametrize("name", some_at_once(OPTIMIZERS, FAST_OPTIMIZERS))
 def test_every_model_has_its_own_optimizer(name):
     """Its own norms included."""
     assert_agree(stack(dense(6, activation="tanh"), optimizer=OPTIMIZERS[name]()))

@@ -12,6 +12,8 @@ from privacy_callbacks.attacks.unlearned_models import evaluate_unlearning
 from privacy_callbacks.attacks.unlearning_evaluation import UnlearningEvaluation
 from privacy_callbacks.range_queries import LpBall, RaMIA
 
+pytestmark = pytest.mark.slow  # each process that runs one of these trains six models
+
 FEATURES, CLASSES = 24, 3
 
 
@@ -136,7 +138,6 @@ def test_unlearning_that_exposes_those_who_stay_is_seen(original):
     assert 0 < same.retain_risk_change.high == -same.retain_risk_change.low < 0.03
 
 
-@pytest.mark.slow
 def test_several_models_of_each_kind_are_compared_as_distributions(original, retrained, pushed_away):
     tuned = [trained_on(RETAIN, epochs=1, start=trained_on(joined(RETAIN, FORGET), seed)) for seed in (1, 2)]
     found = evaluate_unlearning([original, *tuned], RETAIN, FORGET, TEST, retrained=retrained)

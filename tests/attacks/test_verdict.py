@@ -65,7 +65,10 @@ def test_infinite_scores_are_ordinary_extremes():
 
 
 @pytest.mark.parametrize("kind", ["continuous", "binary", "few stand out", "five values"])
-@pytest.mark.parametrize(("members", "nonmembers"), [(40, 40), (10, 300), (400, 400)])
+@pytest.mark.parametrize(
+    ("members", "nonmembers"),
+    [pytest.param(40, 40, marks=pytest.mark.slow), (10, 300), pytest.param(400, 400, marks=pytest.mark.slow)],
+)
 def test_a_p_value_is_at_most_its_level_as_often_as_it_says(kind, members, nonmembers):
     total, rng, runs = members + nonmembers, np.random.default_rng(1), 2_000
     place = np.arange(total)

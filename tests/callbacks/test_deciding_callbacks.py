@@ -57,7 +57,8 @@ def test_the_number_of_another_fit_or_epoch_decides_nothing(make_model, blobs, t
     sides = members, (blobs[1][0], rng.integers(0, 3, 90))
     model = make_model(optimizer=keras.optimizers.Adam(0.05))
     fresh = [w.copy() for w in model.get_weights()]
-    model.fit(*members, epochs=80, batch_size=20, verbose=0, callbacks=[first := MIACallback(*sides)])
+    first = MIACallback(*sides, every=20)
+    model.fit(*members, epochs=80, batch_size=20, verbose=0, callbacks=[first])
     assert first.report.auc.low > 0.55
     model.set_weights(fresh)
     model.compile("sgd", "sparse_categorical_crossentropy")

@@ -427,6 +427,7 @@ def test_classes_are_asked_for_before_training():
         fitted([Threshold(per_class=True)], world(), model=model)
 
 
+@pytest.mark.slow
 def test_a_classifier_that_draws_from_global_states_leaves_no_trace():
     grid = GridSearchCV(LogisticRegression(), {"C": [0.01, 1.0]}, cv=StratifiedKFold(3, shuffle=True))
     ends, scores = [], []

@@ -203,6 +203,7 @@ def test_a_model_that_saw_none_of_the_records_shows_more_than_0_in_at_most_5_per
     assert alarms <= 15 + 2 * np.sqrt(300 * 0.05 * 0.95)
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_alike_to_all_shows_nothing_in_all_but_few_draws_of_the_coins():
     """Nothing but ties: members stand first in an audit, and whoever is guessed must not depend on that."""
     model = wide_model()

@@ -122,8 +122,8 @@ def test_a_regression_is_attacked_by_its_loss(noise):
     assert not mia.reports[-1].failed
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "schedule"])
-@pytest.mark.parametrize("engine", ["auto", "fit"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("schedule", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", ["auto", pytest.param("fit", marks=pytest.mark.slow)])
 def test_a_fit_with_a_fleet_ends_with_the_same_bits(noise, optimizer, engine):
     """Weights, optimizer, history and random states, with random layers, shuffling, dropout and batch norm."""
     import random
@@ -176,6 +176,7 @@ def test_an_audit_at_train_end_alone(noise):
     assert [report.step for report in mia.reports] == [-1, 2]
 
 
+@pytest.mark.slow
 def test_every_second_epoch_the_fleet_trains_but_is_not_asked(noise):
     every, second = (MIACallback(*noise, attacks=[LiRA()], shadow_models=plan(), every=k) for k in (1, 2))
     for mia in (every, second):
@@ -239,6 +240,7 @@ def test_the_batch_size_is_that_of_fit_or_of_its_data(noise):
     assert steps_of_fleet(noise, (data.repeat().batch(25),), steps_per_epoch=12) == (12, 25)
 
 
+@pytest.mark.slow
 def test_where_data_say_nothing_of_it_the_batch_size_is_guessed_and_said_or_asked_for(noise):
     (x, y), _ = noise
     with pytest.warns(AuditWarning, match="batches of 32, which make 4 steps of 100 members"):
@@ -248,6 +250,7 @@ def test_where_data_say_nothing_of_it_the_batch_size_is_guessed_and_said_or_aske
         steps_of_fleet(noise, (Batches(x, y),), steps_per_epoch=2)
 
 
+@pytest.mark.slow
 def test_class_weights_of_fit_are_taken_over(noise):
     heavy = {0: 20.0}
     seen, given, without = (
@@ -269,6 +272,7 @@ def test_sample_weights_of_fit_are_warned_of(noise):
 
 
 @pytest.mark.filterwarnings("ignore:.*have sample weight 0:UserWarning")
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["arrays", "data set"])
 def test_sample_weights_that_members_bring_along_are_those_of_shadow_models(noise, form):
     """Weights of 0 for two classes: shadow models learn the third, as the target does."""
@@ -335,6 +339,7 @@ def test_the_population_is_in_no_shadow_models_pool(noise):
     assert mia.shadow_signals[0].population["confidence"].shape == (4, aside, 1)
 
 
+@pytest.mark.slow
 def test_a_pool_of_other_records_leaves_every_audited_one_out(noise):
     rng = np.random.default_rng(5)
     other = rng.normal(size=(900, 6)).astype("float32"), rng.integers(0, 3, 900)
@@ -463,6 +468,7 @@ def test_other_weights_are_compared_with_the_last_and_the_report_says_so(noise):
     assert any("shadow models compared with are those after epoch 2" in note for note in mia.report.notes)
 
 
+@pytest.mark.slow
 def test_a_target_trained_before_is_said_to_differ(noise):
     model = memoriser(more=[layers.BatchNormalization()])
     (x, y), _ = noise
@@ -523,6 +529,7 @@ def test_who_decides_by_an_attack_that_waits_is_warned(noise, tmp_path):
     assert "PrivateCheckpoint" in said[1]
 
 
+@pytest.mark.slow
 def test_a_limit_on_lira_stops_training(noise):
     mia = MIACallback(*noise, attacks=[Threshold(), LiRA()], shadow_models=plan(8))
     (x, y), _ = noise
@@ -578,6 +585,7 @@ def test_a_fleet_is_let_go_after_the_fit_and_after_a_refusal(noise):
     assert [item for item in gc.get_objects() if isinstance(item, Fleet)] == before
 
 
+@pytest.mark.slow
 def test_what_is_printed_without_a_terminal_is_one_line_an_epoch(noise, capsys):
     (x, y), _ = noise
     mia = MIACallback(*noise, attacks=[LiRA()], shadow_models=plan(engine="auto"))
@@ -604,13 +612,13 @@ def test_tensorboard_holds_liras_curve(noise, tmp_path):
 
 def test_a_callback_can_be_fitted_twice(noise):
     mia = MIACallback(*noise, attacks=[LiRA()], shadow_models=plan())
-    for _ in range(2):
-        fit(memoriser(), noise, mia, epochs=2)
-        once = mia.shadow_signals[1]["scaled_logit"]
+    fit(memoriser(), noise, mia, epochs=2)
+    once = mia.shadow_signals[1]["scaled_logit"]
     fit(memoriser(), noise, mia, epochs=2)
     np.testing.assert_array_equal(once, mia.shadow_signals[1]["scaled_logit"])
 
 
+@pytest.mark.slow
 def test_after_the_fact(noise):
     model = memoriser()
     (x, y), _ = noise
@@ -661,7 +669,7 @@ def test_the_batch_size_is_told_from_the_steps(count, steps, expected):
         assert steps in (-(-count // expected), count // expected)
 
 
-@pytest.mark.parametrize("engine", ["compiled", "fit"])
+@pytest.mark.parametrize("engine", ["compiled", pytest.param("fit", marks=pytest.mark.slow)])
 def test_averaging_optimizers_average_shadow_models_when_training_ends_and_not_before(noise, engine):
     def run(use_ema, epochs):
         adam = keras.optimizers.Adam(0.02, use_ema=use_ema, ema_momentum=0.9)
@@ -752,6 +760,7 @@ def test_an_attack_that_does_not_fit_the_head_is_named(noise):
         model.fit(x, x[:, :1], verbose=0, callbacks=[mia])
 
 
+@pytest.mark.slow
 def test_weights_swapped_for_averages_at_each_epoch_are_swapped_in_shadow_models_too(noise):
     (x, y), _ = noise
 

@@ -175,7 +175,7 @@ def test_a_model_fitted_before_gets_no_null_check(make_model, blobs):
     rng = np.random.default_rng(0)
     members, nonmembers = (blobs[0][0][:60], rng.integers(0, 3, 60)), (blobs[1][0], rng.integers(0, 3, 90))
     model = make_model(optimizer=keras.optimizers.Adam(0.05))
-    model.fit(*members, epochs=100, batch_size=20, verbose=0)
+    model.fit(*members, epochs=60, batch_size=20, verbose=0)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", category=AuditWarning, message=".*before any training.*")
         model.fit(*members, epochs=1, verbose=0, callbacks=[second := MIACallback(members, nonmembers)])
@@ -374,11 +374,13 @@ def test_an_overridden_train_step_is_called_out(blobs):
         fit(model, blobs, MIACallback(*blobs), epochs=1)
 
 
+@pytest.mark.slow
 def test_a_second_phase_of_training_is_no_null_check(make_model, blobs):
     rng = np.random.default_rng(0)
     members, nonmembers = (blobs[0][0][:60], rng.integers(0, 3, 60)), (blobs[1][0], rng.integers(0, 3, 90))
     model = make_model(optimizer=keras.optimizers.Adam(0.05))
-    model.fit(*members, epochs=100, batch_size=20, verbose=0, callbacks=[MIACallback(members, nonmembers)])
+    first = MIACallback(members, nonmembers, every=20)
+    model.fit(*members, epochs=100, batch_size=20, verbose=0, callbacks=[first])
     model.compile("sgd", "sparse_categorical_crossentropy")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", category=AuditWarning, message=".*before any training.*")

@@ -204,7 +204,7 @@ WAYS = {
     "PyDataset with workers": from_workers,
     "weights": weighted,
 }
-FAST = {"run_eagerly", "mixed_float16", "two fits", "pipeline of many threads", "averages, swapped each epoch"}
+FAST = {"averages, swapped each epoch"}
 FITS = {"two fits": 2, "two callbacks": 2, "KerasTuner": 2, "a fit an epoch": EPOCHS}
 
 
@@ -243,7 +243,7 @@ def test_a_watched_fit_ends_with_the_same_bits_and_two_traces(way, blobs, tmp_pa
     assert float(newest.auc) == pytest.approx(roc_auc_score(audited.is_member, own), abs=tolerance)
 
 
-@pytest.mark.parametrize("count", [41, 64])
+@pytest.mark.parametrize("count", [pytest.param(41, marks=pytest.mark.slow), 64])
 def test_a_large_audit_is_spread_over_replicas_with_the_answers_of_the_plain_call(blobs, monkeypatch, count):
     from privacy_callbacks.attacks import over_replicas
     from privacy_callbacks.attacks.compiled_pass import SignalPass

@@ -66,6 +66,7 @@ MODELS = {
     "subclassed, unbuilt": lambda: [*dense()[1:], AlwaysNoisy()],
     "noise at inference, global seed": lambda: [*dense(), GloballyNoisy()],
 }
+FAST = {"dropout and batch norm", "noise at inference, global seed"}
 OPTIMIZERS = {"adam": lambda: keras.optimizers.Adam(0.01), "ema": lambda: keras.optimizers.SGD(0.1, use_ema=True)}
 
 
@@ -94,7 +95,9 @@ def run(blobs, kind, optimizer, seed, with_callback, tmp_path, as_dataset):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", pytest.param("ema", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in FAST else pytest.mark.slow) for kind in MODELS]
+)
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 def test_weights_optimizer_history_and_random_states_are_the_same_bits(blobs, kind, optimizer, tmp_path):
     for seed, as_dataset in ((0, False), (1, True)):

@@ -106,7 +106,9 @@ def broken_logs(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize(
+    "loader", [pytest.param(loader, marks=pytest.mark.slow if loader == "data server" else ()) for loader in LOADERS]
+)
 def test_a_broken_event_file_is_named_and_the_rest_works(loader, broken_logs):
     with loaded(loader, broken_logs) as logs:
         reader = LogReader(logs.provider, files=EventFiles(broken_logs, quiet=10))

@@ -276,6 +276,7 @@ def test_a_query_that_no_record_lies_in_is_out_for_all():
     np.testing.assert_array_equal(found, [[0, 1, 0, 0, 0], [0, 0, 0, 1, 0]])
 
 
+@pytest.mark.slow
 def test_without_a_leak_the_interval_covers_one_half_and_with_one_it_lies_above(trained):
     model, _, nonmembers = trained
     attacks = [RaMIA(RMIA(), Cube(0.1), 4), RaMIA(LiRA(), Cube(0.1), 4, "tuned", name="tuned")]
@@ -388,6 +389,7 @@ def test_equal_ranges_ask_alike_and_others_do_not():
     assert len({points(), *others}) == len(others) + 1
 
 
+@pytest.mark.slow
 def test_a_kept_fleet_answers_other_radii_afresh(trained, tmp_path):
     plan = ShadowModels(4, epochs=2, batch_size=20, engine="stacked", checkpoint_dir=tmp_path / "fleet")
     alone = [
@@ -403,6 +405,7 @@ def test_a_kept_fleet_answers_other_radii_afresh(trained, tmp_path):
 SHADOWS4 = ShadowModels(4, epochs=2, batch_size=20, engine="stacked")
 
 
+@pytest.mark.slow
 def test_a_kept_fleet_answers_other_records_of_owners_afresh(trained, tmp_path):
     """Their points are records; others of the same count must not be taken for the same."""
     model, members, nonmembers = trained

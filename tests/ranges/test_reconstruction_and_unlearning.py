@@ -15,6 +15,8 @@ from privacy_callbacks.range_queries import (
 )
 from privacy_callbacks.range_queries.range_scores import RangeScorer
 
+pytestmark = pytest.mark.slow  # models and fleets of their own in each
+
 PLAN = ShadowModels(4, epochs=2, batch_size=20, engine="stacked")
 
 
