@@ -6,9 +6,11 @@ these coins much better than if each guess were right with probability expit(ε)
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import optimize, special
 
 from .epsilon_bound import EpsilonBound
 from .estimate import clopper_pearson_low
@@ -16,6 +18,8 @@ from .one_run_guesses import Guesses, make_guesses
 
 # The answer is at most this far below the exact one, in nats.
 _PRECISION = 1e-6
+_FIRST_STEP = 0.01
+_TINIEST = 1e-300
 # Beyond it expit rounds to 1.
 _LARGEST = 36.0
 # Standard deviations below the mean beyond which no binomial probability matters, and as many counts for very small ones.
@@ -96,16 +100,23 @@ def epsilon_of_guesses(correct: int, guesses: int, canaries: int, delta: float, 
     most = min(_LARGEST, max(0.0, float(special.logit(clopper_pearson_low(correct, guesses, error)))))
     if delta == 0 or most == 0:
         return most
-    if guesses_p_value(correct, guesses, canaries, 0.0, delta) > error:
-        return 0.0
-    low, high = 0.0, most
-    while high - low > _PRECISION:
-        middle = (low + high) / 2
-        if guesses_p_value(correct, guesses, canaries, middle, delta) <= error:
-            low = middle
-        else:
-            high = middle
-    return low
+
+    def surplus(epsilon: float) -> float:
+        """How far the p-value lies above the error, as a difference of logarithms; at most 0 where ε is refuted."""
+        return math.log(max(_TINIEST, guesses_p_value(correct, guesses, canaries, epsilon, delta)) / error)
+
+    # Down from the bound at δ = 0 to an ε that is refuted: the further below, the more probabilities a look adds up.
+    high, step = most, _FIRST_STEP
+    while surplus(low := max(0.0, high - step)) > 0:
+        if low == 0:
+            return 0.0
+        high, step = low, 2 * step
+    if surplus(high) <= 0:
+        return high
+    root, below = optimize.brentq(surplus, low, high, xtol=_PRECISION / 4), _PRECISION / 2
+    while (refuted := max(low, root - below)) > low and surplus(refuted) > 0:
+        below *= 2
+    return refuted
 
 
 def guesses_p_value(correct: int, guesses: int, canaries: int, epsilon: float, delta: float) -> float:

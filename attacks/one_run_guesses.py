@@ -65,8 +65,10 @@ def make_guesses(
     """
     records = len(values)
     of_members, of_nonmembers = check_guesses(guesses, records)
-    shuffled = np.random.default_rng([seed, _digest(values, truth)]).permutation(records)
-    order = shuffled[np.argsort(values[shuffled], kind="stable")]
+    order = np.argsort(values)
+    if (values[order[1:]] == values[order[:-1]]).any():
+        shuffled = np.random.default_rng([seed, _digest(values, truth)]).permutation(records)
+        order = shuffled[np.argsort(values[shuffled], kind="stable")]
     highest, lowest = order[records - of_members :], order[:of_nonmembers]
     correct = int(np.count_nonzero(truth[highest])) + int(np.count_nonzero(~truth[lowest]))
     members = int(np.count_nonzero(truth))

@@ -76,3 +76,8 @@ def test_the_mean_chance_of_equally_many_guesses_is_largest_with_fair_coins(odds
     for epsilon in np.linspace(0, 12, 49):
         mean = (special.expit(epsilon + np.log(odds)) + special.expit(epsilon - np.log(odds))) / 2
         assert mean <= special.expit(epsilon) + 1e-12
+
+
+def test_scores_that_are_all_different_leave_nothing_to_the_seed():
+    values, truth = RNG.permutation(100).astype(float), RNG.random(100) < 0.5
+    assert len({make_guesses(values, truth, 10, seed=seed).correct for seed in range(40)}) == 1
