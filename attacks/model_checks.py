@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import keras
@@ -16,6 +17,8 @@ def check_model(model: Any) -> None:
     Raises:
       TypeError: saying what came and what to do.
     """
+    if isinstance(model, (str, os.PathLike)):
+        raise TypeError(f"the model is a path, {os.fspath(model)!r}; give what keras.models.load_model reads from it.")
     if not isinstance(model, keras.Model):
         raise TypeError(
             f"the model is a {type(model).__module__}.{type(model).__name__}; "

@@ -28,11 +28,12 @@ def refuse_other_shapes(known: Records, other: Records, side: str, known_side: s
         raise ValueError(
             f"{side} and {known_side} have inputs or labels of different structure; give both alike."
         ) from None
-    for ours, theirs in zip(tf.nest.flatten(known[:2]), tf.nest.flatten(other[:2]), strict=True):
-        if ours.shape[1:] != theirs.shape[1:]:
-            raise ValueError(
-                f"a record of {side} has shape {theirs.shape[1:]}, one of {known_side} {ours.shape[1:]}; give both alike."
-            )
+    for what, one, another in zip(("record", "label"), known[:2], other[:2], strict=True):
+        for ours, theirs in zip(tf.nest.flatten(one), tf.nest.flatten(another), strict=True):
+            if ours.shape[1:] != theirs.shape[1:]:
+                raise ValueError(
+                    f"a {what} of {side} has shape {theirs.shape[1:]}, one of {known_side} {ours.shape[1:]}; give both alike."
+                )
 
 
 def refuse_nonfinite(x: Any, describe: Callable[[NDArray[np.intp]], str]) -> None:

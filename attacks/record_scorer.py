@@ -154,9 +154,10 @@ class RecordScorer:
         if needs(attack).course or needs(attack).inputs or needs(attack).features:
             raise ValueError(f"attack {inner.name!r} reads more than a model's answers to records; give another.")
         if needs(attack).shadows and (plan is None or pool is None):
-            raise ValueError(
-                f"attack {inner.name!r} compares with shadow models; give shadow_models= and the pool= to train them on."
-            )
+            missing = "pool=, the records to train them on"
+            if plan is None:
+                missing = "shadow_models=, such as ShadowModels(16, epochs=20, batch_size=32)"
+            raise ValueError(f"attack {inner.name!r} compares with shadow models; give {missing}.")
         least = getattr(attack, "least_shadow_models", 0)
         if plan is not None and plan.num_models < least:
             raise ValueError(f"{plan.num_models} shadow models are too few to tune on, at least {least} are needed.")

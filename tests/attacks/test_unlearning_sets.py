@@ -74,6 +74,7 @@ def test_copies_can_be_left_out():
     ("sets", "said"),
     [
         ((RETAIN, (FORGET[0][:, :2], FORGET[1]), TEST), "a record of forget has shape .2,., one of retain .3,."),
+        ((RETAIN, (FORGET[0], FORGET[1][:, None]), TEST), "a label of forget has shape .1,., one of retain ..;"),
         ((RETAIN, FORGET, ({"a": TEST[0]}, TEST[1])), "test and retain have inputs or labels of different structure"),
         ((RETAIN, (FORGET[0][:0], FORGET[1][:0]), TEST), "forget is empty"),
         ((RETAIN, FORGET, (TEST[0] * np.inf, TEST[1])), "inputs are NaN or infinite in 10 records of test"),
