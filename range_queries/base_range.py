@@ -165,14 +165,17 @@ class Range(ABC):
         return hash(self.digest)
 
 
-def check_queries(q: int) -> None:
+def check_queries(q: int, name: str = "q") -> None:
     """Nothing, if q is a number of points.
 
+    Args:
+      q: the number.
+      name: what it is called where it was given.
     Raises:
       ValueError: otherwise.
     """
     if isinstance(q, bool) or not isinstance(q, (int, np.integer)) or q < 1:
-        raise ValueError(f"q is {q!r}; give how many points to draw from each range, at least 1.")
+        raise ValueError(f"{name} is {q!r}; give how many points to draw from each range, at least 1.")
 
 
 def _check_seed(seed: Any) -> None:

@@ -70,7 +70,7 @@ class RaMIA:
     alone: bool = False
 
     def __post_init__(self) -> None:
-        check_queries(self.queries)
+        check_queries(self.queries, "queries")
         check_name(self.name)
         if isinstance(self.attack, type) or not isinstance(self.attack, Attack):
             raise TypeError(f"attack is {self.attack!r}; give an instance such as RMIA() or Threshold('loss').")

@@ -429,7 +429,7 @@ def test_a_kept_fleet_answers_other_records_of_owners_afresh(trained, tmp_path):
 
 @pytest.mark.parametrize("queries", [0, -1, 1.5, True, None, "16"])
 def test_points_are_counted(queries):
-    with pytest.raises(ValueError, match=r"q is .*at least 1"):
+    with pytest.raises(ValueError, match=r"queries is .*at least 1"):
         RaMIA(RMIA(), Point(), queries)
 
 
