@@ -11,6 +11,7 @@ import { foldButton, tableRegion } from "./table_fold.js";
 const RECORDS_AT_FIRST = 20;
 const NOT_WRITTEN =
   "Record ids and pictures are written only when asked for: MIACallback(..., log_records=20, log_pictures=True). " +
+  "They then stand in TensorBoard's logs, and on a page made of these (privacy-audit report), never on one by to_html. " +
   "Whoever reads them learns who was in the training set.";
 const MEANINGS = {
   member_probability: "that the record was trained on: by the first successful attack, at prior ½",
