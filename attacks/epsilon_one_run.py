@@ -18,7 +18,9 @@ from .one_run_guesses import Guesses, make_guesses
 
 # The answer is at most this far below the exact one, in nats.
 _PRECISION = 1e-6
+# How far below the bound at δ = 0 the search looks first, in nats; doubled until an ε is refuted.
 _FIRST_STEP = 0.01
+# A p-value whose logarithm is taken counts as this at least.
 _TINIEST = 1e-300
 # Beyond it expit rounds to 1.
 _LARGEST = 36.0
@@ -105,14 +107,14 @@ def epsilon_of_guesses(correct: int, guesses: int, canaries: int, delta: float, 
         """How far the p-value lies above the error, as a difference of logarithms; at most 0 where ε is refuted."""
         return math.log(max(_TINIEST, guesses_p_value(correct, guesses, canaries, epsilon, delta)) / error)
 
-    # Down from the bound at δ = 0 to an ε that is refuted: the further below, the more probabilities a look adds up.
+    if surplus(most) <= 0:
+        return most
+    # Down from there to an ε that is refuted: the further below, the more probabilities a look adds up.
     high, step = most, _FIRST_STEP
     while surplus(low := max(0.0, high - step)) > 0:
         if low == 0:
             return 0.0
         high, step = low, 2 * step
-    if surplus(high) <= 0:
-        return high
     root, below = optimize.brentq(surplus, low, high, xtol=_PRECISION / 4), _PRECISION / 2
     while (refuted := max(low, root - below)) > low and surplus(refuted) > 0:
         below *= 2

@@ -14,8 +14,8 @@ environment of its own). Scores go there as .npz, figures come back as JSON. Com
 
 Cost: CPU seconds of one call on 50,000 members and 10,000 non-members. TensorFlow Privacy needs 2.0 for its bound.
 
-Of ε: the limit is 0.8 of theirs, wherever theirs is a bound. Of cost: 0.04 CPU s. With --study
-instead: how often ours exceeds the true ε in 1,000 draws each, beside the 5 % allowed.
+Of ε: the limit is 0.8 of theirs, wherever theirs is a bound. Of cost: 0.04 CPU s, for every method. With --study instead: how
+often ours exceeds the true ε in 1,000 draws each, beside the 5 % allowed.
 """
 
 import argparse

@@ -139,8 +139,9 @@ class Findings:
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Writes what this fit's audits found as one HTML file, with the views of TensorBoard's Privacy tab.
 
-        It opens offline, loads nothing and names no record. Curves and histograms are there where `reports` holds curves: for
-        the headline attack over the course, for the others of the newest audit.
+        It opens offline, loads nothing and has no table of records at risk; warnings name records by their position, never by id.
+        Curves and histograms are there where `reports` holds curves: for the headline attack over the course, for the others of
+        the newest audit.
 
         Raises:
           ValueError: before the first audit.

@@ -8,6 +8,7 @@ import killed_writers as writers
 import numpy as np
 import pytest
 from killed_at_operations import killed_before, killed_once, operations_of
+from slow_params import slow_unless
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from privacy_callbacks.result_folder import ResultFolder
@@ -19,10 +20,7 @@ KILLS = int(os.environ.get("KILLS", "20"))
 STRAY = re.compile(r"\.unfinished|\.unfinished-|^\.junit\.xml\.|\.curves-[0-9a-f]{16}\.npz$")
 
 
-@pytest.mark.parametrize(
-    "what",
-    [pytest.param(what, marks=pytest.mark.slow if what in ("reports", "page") else ()) for what in writers.WRITERS],
-)
+@pytest.mark.parametrize("what", slow_unless(set(writers.WRITERS) - {"reports", "page"}, writers.WRITERS))
 def test_a_writer_killed_before_any_of_its_operations_leaves_the_old_or_the_new(what, tmp_path):
     write, number_of = writers.WRITERS[what]
     (tmp_path / "former").mkdir()

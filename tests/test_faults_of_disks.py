@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from full_disks import fill, remount, small
 from interrupted_runs import plan, target, world
 from killed_writers import RUN, WRITERS, results_in
+from slow_params import slow_unless
 from watched_fits import trained
 
 from privacy_callbacks import MIACallback
@@ -18,9 +19,7 @@ from privacy_callbacks.command_line import privacy_audit
 ROOMS = 12  # disks that are full after a first, a second, … part of what is written
 
 
-@pytest.mark.parametrize(
-    "what", [pytest.param(what, marks=pytest.mark.slow if what == "sketch" else ()) for what in WRITERS]
-)
+@pytest.mark.parametrize("what", slow_unless(set(WRITERS) - {"sketch"}, WRITERS))
 def test_on_a_full_disk_what_was_there_stays_and_nothing_else_is_left(what, tmp_path, monkeypatch):
     write, number_of = WRITERS[what]
     write(tmp_path, 1)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from slow_params import slow_unless
 
 from privacy_callbacks.attacks import ShadowModels
 from privacy_callbacks.attacks.compiled_engine import CompiledEngine
@@ -188,17 +189,11 @@ RANDOM = {
 }
 
 
-def some_at_once(kinds, fast):
-    """The fast ones as they are, all others marked slow."""
-    assert fast <= set(kinds)
-    return [pytest.param(kind, marks=() if kind in fast else pytest.mark.slow) for kind in kinds]
-
-
 FAST_LAYERS = {"dense", "embedding and pooling", "attention", "conv 2d", "convolutions and batch norm"}
 FAST_LAYERS |= {"two inputs", "two outputs", "regularisers", "sample weights", "a function augments", "dropout"}
 
 
-@pytest.mark.parametrize("kind", some_at_once([*LAYERS, *RANDOM], FAST_LAYERS))
+@pytest.mark.parametrize("kind", slow_unless(FAST_LAYERS, [*LAYERS, *RANDOM]))
 def test_each_model_of_a_stack_is_trained_as_it_is_alone(kind):
     """Random layers included: they draw by their own seeds, here as there."""
     model, given = {**LAYERS, **RANDOM}[kind]()
@@ -239,7 +234,7 @@ OPTIMIZERS = {
 FAST_OPTIMIZERS = {"sgd", "adam", "adamw", "rmsprop", "clipped global norm", "averages", "a schedule"}
 
 
-@pytest.mark.parametrize("name", some_at_once(OPTIMIZERS, FAST_OPTIMIZERS))
+@pytest.mark.parametrize("name", slow_unless(FAST_OPTIMIZERS, OPTIMIZERS))
 def test_every_model_has_its_own_optimizer(name):
     """Its own norms included."""
     assert_agree(stack(dense(6, activation="tanh"), optimizer=OPTIMIZERS[name]()))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
+from slow_params import slow_unless
 
 from privacy_callbacks import AuditSet, MIACallback, audit
 from privacy_callbacks.attacks import Threshold
@@ -219,7 +220,7 @@ def run(way, blobs, folder, with_callback):
 
 
 @pytest.mark.filterwarnings("ignore:.*the target was trained before")
-@pytest.mark.parametrize("way", [pytest.param(way, marks=() if way in FAST else pytest.mark.slow) for way in WAYS])
+@pytest.mark.parametrize("way", slow_unless(FAST, WAYS))
 def test_a_watched_fit_ends_with_the_same_bits_and_two_traces(way, blobs, tmp_path):
     Watched.seen = []
     _, expected, expected_randomness = run(way, blobs, tmp_path / "plain", with_callback=False)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from slow_params import slow_unless
 
 from privacy_callbacks import MIACallback
 
@@ -95,9 +96,7 @@ def run(blobs, kind, optimizer, seed, with_callback, tmp_path, as_dataset):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", pytest.param("ema", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind in FAST else pytest.mark.slow) for kind in MODELS]
-)
+@pytest.mark.parametrize("kind", slow_unless(FAST, MODELS))
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 def test_weights_optimizer_history_and_random_states_are_the_same_bits(blobs, kind, optimizer, tmp_path):
     for seed, as_dataset in ((0, False), (1, True)):

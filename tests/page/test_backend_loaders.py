@@ -8,6 +8,7 @@ import pytest
 from page.log_readers import LOADERS, loaded
 from page.privacy_logs import append_events, content_of, packed, privacy_event, write_pieces, write_ranges, write_run
 from page.privacy_payloads import Piece, audit_pieces
+from slow_params import slow_unless
 
 from privacy_callbacks.tensorboard_plugin.details import details, records
 from privacy_callbacks.tensorboard_plugin.event_files import EventFiles
@@ -106,9 +107,7 @@ def broken_logs(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "loader", [pytest.param(loader, marks=pytest.mark.slow if loader == "data server" else ()) for loader in LOADERS]
-)
+@pytest.mark.parametrize("loader", slow_unless({"python"}, LOADERS))
 def test_a_broken_event_file_is_named_and_the_rest_works(loader, broken_logs):
     with loaded(loader, broken_logs) as logs:
         reader = LogReader(logs.provider, files=EventFiles(broken_logs, quiet=10))

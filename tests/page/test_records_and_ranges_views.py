@@ -63,10 +63,9 @@ def test_long_tables_of_records_are_folded(view):
 def test_records_that_were_not_written_are_asked_for_by_arguments(view):
     run = {"id": "run1/mia", "has_records": False}
     page = view("records_view", "recordsView", {"run": run, "records": None, "step": 8, "memory": {}})
-    wanted = (
-        "Record ids and pictures are written only when asked for: MIACallback(..., log_records=20, log_pictures=True)"
-    )
-    assert wanted in page.inner_text("body")
+    said = page.inner_text("body")
+    assert "written only when asked for: MIACallback(..., log_records=20, log_pictures=True)" in said
+    assert "on a page made of these (privacy-audit report), never on one by to_html" in said
 
 
 def test_an_earlier_epoch_has_the_table_of_its_time(view):
