@@ -7,6 +7,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import hypothesis
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,6 +19,17 @@ tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfigu
 # The same examples on every machine, and no clock.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
+
+
+# And the same initial weights, whichever tests ran before: a test that holds in one run holds in the next.
+def pytest_collectstart(collector):
+    if isinstance(collector, pytest.Module):
+        keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _same_initial_weights():
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture
@@ -32,7 +44,6 @@ def blobs():
 @pytest.fixture
 def make_model():
     """A compiled softmax MLP on six features, always with the same initial weights."""
-    import keras
 
     def build(loss="sparse_categorical_crossentropy", **compile_arguments):
         init = [keras.initializers.GlorotUniform(seed) for seed in (1, 2)]

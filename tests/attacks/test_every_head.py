@@ -43,6 +43,11 @@ def signals_of(built, y, names=None, **arguments):
     return signal_pass.head, signal_pass.signals(names or signal_pass.head.signals)
 
 
+def assert_close(found, expected):
+    """Equal to float32's rounding; where a small value is the difference of larger ones, to the rounding of those."""
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def predicted(built):
     return built.predict(X, verbose=0).astype("float64")
 
@@ -172,7 +177,7 @@ def test_a_regression_has_its_loss_alone(row):
     built, y, expected = REGRESSIONS[row]
     head, signals = signals_of(built, y)
     assert head.signals == ("loss",)
-    np.testing.assert_allclose(signals["loss"][:, 0], expected(predicted(built)), rtol=1e-4, atol=1e-5)
+    assert_close(signals["loss"][:, 0], expected(predicted(built)))
 
 
 def test_a_sigmoid_under_a_categorical_loss_gets_the_loss_that_keras_trains_on():
@@ -182,7 +187,7 @@ def test_a_sigmoid_under_a_categorical_loss_gets_the_loss_that_keras_trains_on()
     assert head.signals == ("loss",)
     assert "only signal" in head.notes[0]
     kept = [-built.test_on_batch(X[i : i + 1], CLASS[i : i + 1]) for i in range(N)]
-    np.testing.assert_allclose(signals["loss"][:, 0], kept, rtol=1e-4)
+    assert_close(signals["loss"][:, 0], kept)
 
 
 @pytest.mark.parametrize("outputs", [CLASSES, 3])
@@ -192,13 +197,13 @@ def test_outputs_that_may_or_may_not_be_logits_get_the_loss_alone(outputs):
     head, signals = signals_of(built, CLASS)
     assert head.signals == ("loss",)
     assert "give the audit a Keras cross-entropy with loss=" in head.notes[0]
-    np.testing.assert_allclose(signals["loss"][:, 0], -np.abs(predicted(built) - CLASS[:, None]).mean(1), rtol=1e-4)
+    assert_close(signals["loss"][:, 0], -np.abs(predicted(built) - CLASS[:, None]).mean(1))
 
 
 def test_a_loss_that_keeps_no_record_apart_is_asked_one_at_a_time():
     built = model(2, None, lambda y, z: tf.reduce_mean(tf.square(y - z), axis=0))
     _, signals = signals_of(built, TARGETS)
-    np.testing.assert_allclose(signals["loss"][:, 0], -((predicted(built) - TARGETS) ** 2).mean(1), rtol=1e-4)
+    assert_close(signals["loss"][:, 0], -((predicted(built) - TARGETS) ** 2).mean(1))
 
 
 class OwnSquares(keras.losses.Loss):
@@ -209,7 +214,7 @@ class OwnSquares(keras.losses.Loss):
 def test_a_loss_of_the_users_is_not_broadcast_over_other_records():
     built = model(1, None, OwnSquares())
     _, signals = signals_of(built, TARGET)
-    np.testing.assert_allclose(signals["loss"][:, 0], -((predicted(built)[:, 0] - TARGET) ** 2), rtol=1e-4)
+    assert_close(signals["loss"][:, 0], -((predicted(built)[:, 0] - TARGET) ** 2))
 
 
 def test_other_losses_on_a_classifier_keep_keras_value_and_get_the_other_signals():
@@ -218,15 +223,15 @@ def test_other_losses_on_a_classifier_keep_keras_value_and_get_the_other_signals
     assert (head.kind, head.stable) == ("categorical", False)
     p = predicted(built)
     plain = keras.losses.CategoricalFocalCrossentropy(reduction="none")(ONE_HOT, p).numpy()
-    np.testing.assert_allclose(signals["loss"][:, 0], -plain, rtol=1e-5)
-    np.testing.assert_allclose(signals["confidence"][:, 0], log(p[ONE_HOT == 1]), rtol=1e-4)
+    assert_close(signals["loss"][:, 0], -plain)
+    assert_close(signals["confidence"][:, 0], log(p[ONE_HOT == 1]))
 
 
 def test_soft_labels_get_their_cross_entropy_and_a_note():
     built = model(CLASSES, "softmax", "categorical_crossentropy")
     soft = 0.7 * ONE_HOT + 0.3 / CLASSES
     head, signals = signals_of(built, soft)
-    np.testing.assert_allclose(signals["loss"][:, 0], (soft * log(predicted(built))).sum(1), rtol=1e-4)
+    assert_close(signals["loss"][:, 0], (soft * log(predicted(built))).sum(1))
     assert any("soft" in note for note in head.notes)
 
 
@@ -254,7 +259,7 @@ def test_probabilities_whose_logits_are_out_of_reach_are_used_with_a_note():
     assert "cannot be reached" in head.notes[-1]
     expected = categorical(log(predicted(built)))
     for name in ("loss", "scaled_logit", "margin", "modified_entropy"):
-        np.testing.assert_allclose(signals[name][:, 0], expected[name], rtol=1e-4, atol=1e-5)
+        assert_close(signals[name][:, 0], expected[name])
 
 
 def test_an_activation_is_found_behind_a_cast():
@@ -265,7 +270,7 @@ def test_an_activation_is_found_behind_a_cast():
 def test_signals_do_not_depend_on_the_size_of_the_chunks(batch_size):
     built, y, reference = HEADS["softmax"]
     _, signals = signals_of(built, y, batch_size=batch_size)
-    np.testing.assert_allclose(signals["margin"][:, 0], reference(predicted(built))["margin"], rtol=1e-4, atol=1e-5)
+    assert_close(signals["margin"][:, 0], reference(predicted(built))["margin"])
 
 
 def test_losses_of_half_precision_outputs_are_computed_in_single():
@@ -307,7 +312,7 @@ def test_subclassed_models_with_or_without_training_argument(kind):
     built.compile(loss=SPARSE if kind is NoTraining else {"classes": SPARSE})
     _, signals = signals_of(built, CLASS)
     p = keras.ops.convert_to_numpy(tf.nest.flatten(built(X, training=False))[0]).astype("float64")
-    np.testing.assert_allclose(signals["loss"][:, 0], log(p[np.arange(N), CLASS]), rtol=1e-4)
+    assert_close(signals["loss"][:, 0], log(p[np.arange(N), CLASS]))
 
 
 class Overriding(NoTraining):
@@ -411,7 +416,7 @@ def test_an_overridden_or_missing_loss_can_be_given():
     built = overriding()
     p = keras.ops.convert_to_numpy(built(X)).astype("float64")
     loss = signals_of(built, CLASS, loss=SPARSE)[1]["loss"]
-    np.testing.assert_allclose(loss[:, 0], categorical(log(p))["loss"], rtol=1e-4)
+    assert_close(loss[:, 0], categorical(log(p))["loss"])
 
 
 def test_a_signal_that_does_not_fit_the_head_is_refused():

@@ -49,7 +49,7 @@ def test_the_three_largest_log_probabilities(softmax):
     found = signals_of(model, x, y, signals=("top_1", "top_2", "top_3"))
     expected = np.sort(log_softmax(logits_of(model, x)), axis=1)[:, ::-1]
     for place in range(3):
-        np.testing.assert_allclose(found[f"top_{place + 1}"][:, 0], expected[:, place], rtol=1e-5)
+        np.testing.assert_allclose(found[f"top_{place + 1}"][:, 0], expected[:, place], rtol=1e-4, atol=1e-5)
 
 
 def test_of_two_classes_the_third_is_the_second():
