@@ -14,7 +14,7 @@ test: $(READY) ## the fast tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 slow: $(READY) ## statistical studies, packaging, the demo itself
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow and not study"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -47,7 +47,8 @@ study: $(READY) ## how strong each attack is, on two data sets, and a hundred in
 	$(BIN)/python benchmarks/shadow_heads.py
 	$(BIN)/python benchmarks/ranges.py --study
 	$(BIN)/python benchmarks/epsilon.py --study
-	KILLS=100 $(BIN)/python -m pytest -m slow tests/attacks/test_interrupted_fleets.py tests/test_faults_by_kills.py
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m study
+	KILLS=100 $(BIN)/python -m pytest -m "slow and not study" tests/attacks/test_interrupted_fleets.py tests/test_faults_by_kills.py
 
 $(READY): requirements-dev.txt setup.py pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python >= 3.11 is needed; name one with PYTHON=")'

@@ -27,6 +27,10 @@ def pytest_collectstart(collector):
         keras.utils.set_random_seed(0)
 
 
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)  # stable: all others keep their order
+
+
 @pytest.fixture(autouse=True)
 def _same_initial_weights():
     keras.utils.set_random_seed(0)

@@ -426,6 +426,7 @@ def test_what_cannot_be_drawn_is_refused(axes, draw, message):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_demo_runs_and_its_story_holds(tmp_path):
     """LiRA rises above guessing and above the loss, the members most at risk are the mislabelled ones, and dropout helps."""
     import re

@@ -340,7 +340,7 @@ def test_without_leakage_little_is_said():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("members", "nonmembers"), [(100, 100), (60, 240)])
+@pytest.mark.parametrize(("members", "nonmembers"), [(100, 100), pytest.param(60, 240, marks=pytest.mark.study)])
 def test_without_leakage_null_levels_hold(members, nonmembers):
     seeds = 300
     found = leak_free(seeds, members, nonmembers)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
+from slow_params import study_unless
 
 from privacy_callbacks.attacks.attack import Attack, AttackContext, Signals
 from privacy_callbacks.attacks.auc import auc, auc_value
@@ -359,7 +360,7 @@ def test_the_attack_says_what_it_lacks():
 
 
 @pytest.mark.slow
-@BOTH
+@pytest.mark.parametrize("head", study_unless(["gaussian"], ["gaussian", "pinball"]))
 def test_in_many_worlds_useless_features_cost_nothing_and_no_leak_is_invented(head):
     lost, covered, runs = [], 0, 0
     for population in (40, 100, 300, 1_000, 2_000):
